@@ -1,0 +1,35 @@
+# The front door. Everything else is CMake: see CMakePresets.json.
+.PHONY: all build setup demo test bench install format lint clean
+PRESET ?= release
+PREFIX ?= /usr/local
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+
+all: build
+
+build: setup
+	@cmake --preset $(PRESET) -Wno-dev >/dev/null
+	@cmake --build --preset $(PRESET) -j $(JOBS)
+
+setup:
+	@scripts/setup
+
+demo: build
+	@scripts/demo build/$(PRESET)/anemone
+
+test: build
+	@ctest --preset $(PRESET) -j $(JOBS)
+
+bench: build
+	@scripts/bench build/$(PRESET)/anemone
+
+install: build
+	@cmake --install build/$(PRESET) --prefix $(PREFIX)
+
+format:
+	@scripts/lint --fix
+
+lint:
+	@scripts/lint
+
+clean:
+	rm -rf build

@@ -1,0 +1,6 @@
+include(GNUInstallDirs)
+install(DIRECTORY include/anemone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS anemone_shared anemone_static DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET anemone)
+  install(TARGETS anemone DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()

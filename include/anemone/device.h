@@ -1,0 +1,110 @@
+/* device.h - where programs run.
+ *
+ *     open -> capabilities -> compile(program) -> kernel -> binding(buffers, weights) -> run -> close
+ *
+ * A *buffer* is a tensor in memory that the device can use; an output buffer of one kernel can be the input of the
+ * next. A *kernel* is a compiled program. A *binding* ties a kernel to its buffers and weights; a kernel has many
+ * bindings (one per layer). All functions report errors through ane_error; none aborts.
+ *
+ * Threads: a device may be used by several threads; ane_device_compile may run beside ane_run. One binding is run by
+ * one thread at a time.
+ */
+#ifndef ANEMONE_DEVICE_H
+#define ANEMONE_DEVICE_H
+
+#include "anemone/error.h"
+#include "anemone/mil.h"
+
+typedef struct ane_device ane_device;
+typedef struct ane_kernel ane_kernel;
+typedef struct ane_buffer ane_buffer;
+typedef struct ane_binding ane_binding;
+
+typedef enum ane_precision {
+    ANE_FP32, /* compute in fp32, whatever float type the program declares */
+    ANE_BF16, /* products of bf16 operands, accumulated in fp32; everything else in fp32 */
+    ANE_FP16, /* every operation's result rounded to fp16, products accumulated in fp32: the Neural Engine's numerics */
+} ane_precision;
+
+const char *ane_precision_name(ane_precision precision);                    /* "fp32" */
+bool ane_precision_from_name(ane_precision *precision, const char *name, ane_error *e);
+
+/* What a device can take: data, so that passes and trainers ask instead of assuming. */
+typedef struct ane_capabilities {
+    char device[64];            /* "cpu", "ane" */
+    char description[160];      /* processor or chip, libraries */
+    ane_precision precision;
+    mil_dtype activation_dtype; /* float type that programs for this device should declare */
+    bool accumulates;           /* an output can be bound with ANE_ACCUMULATE */
+    bool runs_beside_host;      /* host work can overlap a run */
+    int max_inputs, max_outputs;
+    int64_t max_dim;
+    int64_t min_surface_bytes, row_alignment_bytes;
+    int threads;                /* host threads used */
+} ane_capabilities;
+
+/* "cpu" with options after a colon: "cpu:threads=2,precision=fp16". Unknown devices and options are refused with
+ * the list of known ones. */
+ane_device *ane_device_open(const char *spec, ane_error *e);
+void ane_device_close(ane_device *d); /* after everything made with it was freed; NULL is fine */
+const ane_capabilities *ane_device_capabilities(const ane_device *d);
+
+/* Compile one function of a program (NULL: "main"). The program is copied; it may hold mil_params, which become
+ * weights of the kernel's bindings. */
+ane_kernel *ane_device_compile(ane_device *d, const mil_program *p, const char *function, ane_error *e);
+void ane_kernel_free(ane_kernel *k);
+/* Inputs and outputs in the program's order; names live as long as the kernel. */
+int ane_kernel_inputs(const ane_kernel *k);
+int ane_kernel_outputs(const ane_kernel *k);
+const char *ane_kernel_input(const ane_kernel *k, int index, mil_type *type);
+const char *ane_kernel_output(const ane_kernel *k, int index, mil_type *type);
+int ane_kernel_weights(const ane_kernel *k);
+const char *ane_kernel_weight(const ane_kernel *k, int index, mil_type *type);
+double ane_kernel_flops(const ane_kernel *k);
+/* The plan as text, one step a line: what runs, on what, how large. Caller frees. */
+char *ane_kernel_describe(const ane_kernel *k);
+
+/* A buffer holds mil_type_bytes(type) bytes, zeroed, row-major and packed, aligned to 64. */
+ane_buffer *ane_buffer_new(ane_device *d, mil_type type, ane_error *e);
+void ane_buffer_free(ane_buffer *b);
+const mil_type *ane_buffer_type(const ane_buffer *b);
+typedef enum ane_access { ANE_READ = 1, ANE_WRITE = 2, ANE_READ_WRITE = 3 } ane_access;
+/* The buffer's memory, for the host, until unmapped. NULL on failure. Mapping costs nothing on the CPU. */
+void *ane_buffer_map(ane_buffer *b, ane_access access, ane_error *e);
+bool ane_buffer_unmap(ane_buffer *b, ane_error *e);
+/* Copy `count` floats in or out, converted from or to the buffer's element type (fp32, fp16, bf16, int32). */
+bool ane_buffer_write_f32(ane_buffer *b, const float *x, int64_t count, ane_error *e);
+bool ane_buffer_read_f32(ane_buffer *b, float *x, int64_t count, ane_error *e);
+
+enum {
+    ANE_ACCUMULATE = 1, /* for an output: add to what the buffer holds (only where capabilities say so) */
+};
+
+/* A binding holds no buffer of its own: what is bound must outlive it. Everything must be bound before a run. */
+ane_binding *ane_binding_new(ane_kernel *k, ane_error *e);
+void ane_binding_free(ane_binding *b);
+/* Bind an input or output by name. Types must be equal. A buffer may serve several names, but an output's buffer must
+ * not be bound to anything else in the same binding. */
+bool ane_bind(ane_binding *b, const char *name, ane_buffer *buffer, int flags, ane_error *e);
+/* Tie a weight to its fp32 master copy (row-major, `count` elements = the declared shape). The device reads it where
+ * it lies or stages a copy of its own; after changing the master, call ane_weights_changed. */
+bool ane_bind_weight(ane_binding *b, const char *name, const float *master, int64_t count, ane_error *e);
+bool ane_weights_changed(ane_binding *b, ane_error *e);
+
+typedef struct ane_run_stats {
+    double host_ms;    /* wall time of the call */
+    double device_ms;  /* time on the device; equals host_ms on the CPU */
+    bool modelled;     /* device_ms comes from a model, not from a clock */
+} ane_run_stats;
+
+/* Run once; false with a report on any failure. `stats` may be NULL. */
+bool ane_run(ane_binding *b, ane_run_stats *stats, ane_error *e);
+
+/* Bytes that the library has taken for buffers, kernels and scratch, and how often it asked: the second must not move
+ * during a run. */
+typedef struct ane_memory_stats {
+    int64_t bytes, peak_bytes, allocations;
+} ane_memory_stats;
+ane_memory_stats ane_device_memory(const ane_device *d);
+
+#endif

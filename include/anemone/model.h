@@ -1,0 +1,155 @@
+/* model.h - what a Llama-family model is: its shape, its weights, its programs.
+ *
+ * Weights are fp32, row-major [out, in], under Hugging Face's names, rotary embedding in Hugging Face's convention
+ * (element i of a head turns with element i + head_dim/2). Importers permute; nothing inside knows another order.
+ */
+#ifndef ANEMONE_MODEL_H
+#define ANEMONE_MODEL_H
+
+#include "anemone/device.h"
+#include "anemone/error.h"
+#include "anemone/mil.h"
+
+/* ---- shape ------------------------------------------------------------------------------------------------------ */
+
+typedef struct ane_model_config {
+    int32_t dim, hidden_dim, n_layers, n_heads, n_kv_heads, head_dim, vocab_size;
+    int32_t max_seq;        /* max_position_embeddings */
+    float norm_eps;         /* rms_norm_eps, 1e-5 */
+    float rope_theta;       /* 10000 */
+    bool tied;              /* the head is the embedding matrix */
+    int32_t bos_id, eos_id; /* -1 when the config names none */
+} ane_model_config;
+
+/* "stories260k", "stories15m", "stories42m", "stories110m". NULL-terminated list of names by ane_model_presets(). */
+bool ane_model_preset(ane_model_config *c, const char *name, ane_error *e);
+const char *const *ane_model_presets(void);
+/* Hugging Face's config.json of a LlamaForCausalLM; what is not supported is refused by name. */
+bool ane_model_config_load(ane_model_config *c, const char *path, ane_error *e);
+bool ane_model_config_save(const ane_model_config *c, const char *path, ane_error *e);
+/* Every size positive, heads divisible, head_dim even; says which rule is broken. */
+bool ane_model_config_check(const ane_model_config *c, ane_error *e);
+bool ane_model_config_equal(const ane_model_config *a, const ane_model_config *b);
+int64_t ane_model_parameter_count(const ane_model_config *c);
+
+/* ---- weights ---------------------------------------------------------------------------------------------------- */
+
+/* One tensor of the model. */
+typedef struct ane_tensor_info {
+    char name[96];       /* "model.layers.0.self_attn.q_proj.weight" */
+    int32_t rank;
+    int64_t dim[2];
+    int64_t offset;      /* in floats, from the start of the store; a multiple of 16 */
+    int64_t count;
+    int32_t layer;       /* -1 for embedding, final norm and head */
+    bool decays;         /* false for norms and the embedding */
+} ane_tensor_info;
+
+/* All weights in one block of fp32, so that an optimizer makes one pass over it. Gradients and moments use the same
+ * layout. Gaps between tensors are zero and stay zero. */
+typedef struct ane_weights {
+    ane_model_config config;
+    int n_tensors;
+    ane_tensor_info *tensors; /* embedding, layers in order, final norm, head (unless tied) */
+    int64_t count;            /* floats in the block */
+    float *data;
+    void *owner;              /* private: a mapping or an allocation */
+} ane_weights;
+
+ane_weights *ane_weights_new(const ane_model_config *c, ane_error *e);      /* zeros */
+void ane_weights_free(ane_weights *w);
+/* Normal(0, 0.02); o_proj and down_proj scaled by 1/sqrt(2 n_layers); norms 1. The same numbers for the same seed on
+ * every machine. */
+void ane_weights_init(ane_weights *w, uint64_t seed);
+const ane_tensor_info *ane_weights_find(const ane_weights *w, const char *name); /* NULL when there is none */
+/* The part of a name behind "model.layers.N." and before ".weight" is a block parameter: "self_attn.q_proj". */
+float *ane_weights_layer(const ane_weights *w, int layer, const char *block_param, int64_t *count);
+float *ane_weights_embedding(const ane_weights *w); /* [vocab, dim] */
+float *ane_weights_head(const ane_weights *w);      /* [vocab, dim]; the embedding when tied */
+float *ane_weights_final_norm(const ane_weights *w);
+/* False, naming tensor and index, when a weight is NaN or infinite. */
+bool ane_weights_check_finite(const ane_weights *w, ane_error *e);
+
+/* Load whatever `path` is: a Hugging Face folder (config.json + model.safetensors, fp32, bf16 or fp16), a llama2.c
+ * .bin, a run folder or a checkpoint folder of anemone (its newest valid checkpoint). */
+ane_weights *ane_weights_load(const char *path, ane_error *e);
+bool ane_weights_load_config(ane_model_config *c, const char *path, ane_error *e); /* the shape alone */
+typedef enum ane_weight_format { ANE_FORMAT_HF, ANE_FORMAT_LLAMA2C } ane_weight_format;
+/* dtype: MIL_FP32, MIL_FP16 or MIL_BF16 (llama2.c: MIL_FP32 only). HF: `path` is a folder. */
+bool ane_weights_save(const ane_weights *w, const char *path, ane_weight_format format, mil_dtype dtype, ane_error *e);
+
+/* ---- safetensors ------------------------------------------------------------------------------------------------- */
+
+typedef struct ane_safetensor {
+    const char *name;
+    mil_type type;
+    const void *data;
+} ane_safetensor;
+typedef struct ane_safetensors ane_safetensors;
+ane_safetensors *ane_safetensors_open(const char *path, ane_error *e); /* mapped; header and bounds checked */
+void ane_safetensors_close(ane_safetensors *s);
+int ane_safetensors_count(const ane_safetensors *s);
+const ane_safetensor *ane_safetensors_at(const ane_safetensors *s, int index);
+const ane_safetensor *ane_safetensors_find(const ane_safetensors *s, const char *name);
+const char *ane_safetensors_metadata(const ane_safetensors *s, const char *key); /* NULL when absent */
+/* Written whole or not at all. `metadata` is key, value, key, value, ..., NULL; may be NULL. */
+bool ane_safetensors_write(const char *path, int n, const ane_safetensor *tensors, const char *const *metadata,
+    ane_error *e);
+
+/* ---- programs ------------------------------------------------------------------------------------------------------
+ * Activations are [1, channels, 1, columns], columns = batch * seq, sequence by sequence: the form the Neural Engine
+ * wants. Parameters are named as in the weight store: "input_layernorm", "self_attn.q_proj", ..., "mlp.down_proj". */
+
+typedef struct ane_block_shape {
+    int32_t batch, seq;  /* new tokens per sequence */
+    int32_t cached;      /* positions of a key/value cache that the block attends to before its own; 0 when training.
+                            With a cache, batch is 1. */
+    mil_dtype dtype;     /* of activations and parameters */
+} ane_block_shape;
+
+/* One transformer block.
+ *   inputs  x [1, dim, 1, B*S]; rope_cos, rope_sin [1, head_dim/2, 1, S];
+ *           with a cache: k_cache, v_cache [1, n_kv_heads*head_dim, 1, cached], cache_mask [1, 1, 1, cached] (0 or
+ *           -inf-like, added to the scores)
+ *   outputs y [1, dim, 1, B*S]; with a cache also k_new, v_new [1, n_kv_heads*head_dim, 1, S] (k rotated) */
+bool ane_llama_block(mil_program *p, const ane_model_config *c, const ane_block_shape *s);
+/* Final norm and head: input x [1, dim, 1, N], output logits [1, vocab, 1, N]; parameters "norm", "lm_head". */
+bool ane_llama_head(mil_program *p, const ane_model_config *c, int32_t columns, mil_dtype dtype);
+/* cos and sin for positions first .. first+seq-1: [head_dim/2, seq] each, row-major. */
+void ane_rope_table(const ane_model_config *c, int32_t first, int32_t seq, float *cos, float *sin);
+
+/* ---- network: the programs compiled and bound for training or evaluation ------------------------------------------ */
+
+typedef struct ane_network ane_network;
+typedef struct ane_network_timers { /* milliseconds since the last ane_network_reset_timers */
+    double embedding, forward, head, loss, backward, products, scatter;
+} ane_network_timers;
+
+/* `gradients` (same layout as weights) is added to by every backward; NULL: evaluation only. Both must outlive the
+ * network. */
+ane_network *ane_network_new(ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch, int32_t seq,
+    ane_error *e);
+void ane_network_free(ane_network *n);
+/* Mean cross-entropy in nats over batch*seq targets; tokens and targets [batch, seq], ids < vocab. With gradients, also
+ * backward: gradients += scale * d(loss). A target of -1 is not counted. */
+bool ane_network_loss(ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss,
+    ane_error *e);
+/* Logits [batch*seq, vocab] for tokens [batch, seq]. */
+bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, ane_error *e);
+bool ane_network_weights_changed(ane_network *n, ane_error *e);
+ane_network_timers ane_network_timers_get(const ane_network *n);
+void ane_network_timers_reset(ane_network *n);
+double ane_network_step_flops(const ane_network *n); /* one forward and backward: products only, 2 per multiply-add */
+
+/* ---- decoder: one token (or a prompt) at a time with a key/value cache --------------------------------------------- */
+
+typedef struct ane_decoder ane_decoder;
+/* `positions`: the longest sequence it can hold. */
+ane_decoder *ane_decoder_new(ane_device *d, ane_weights *weights, int32_t positions, ane_error *e);
+void ane_decoder_free(ane_decoder *d);
+void ane_decoder_reset(ane_decoder *d);
+/* Append n tokens; logits [vocab] after the last one. */
+bool ane_decoder_feed(ane_decoder *d, int32_t n, const int32_t *tokens, float *logits, ane_error *e);
+int32_t ane_decoder_position(const ane_decoder *d);
+
+#endif

@@ -1,0 +1,56 @@
+/* device_impl.h - what a device implements. The public functions in device.c check arguments, then call these. */
+#ifndef ANEMONE_DEVICE_IMPL_H
+#define ANEMONE_DEVICE_IMPL_H
+
+#include "anemone/device.h"
+
+typedef struct ane_device_ops {
+    const char *name; /* what stands before the colon in a device spec */
+    /* `options` is what stands after the colon, "" when nothing does. */
+    ane_device *(*open)(const char *options, ane_error *e);
+    void (*close)(ane_device *d);
+    ane_kernel *(*compile)(ane_device *d, const mil_program *p, const mil_function *f, ane_error *e);
+    void (*kernel_free)(ane_kernel *k);
+    char *(*kernel_describe)(const ane_kernel *k);
+    ane_buffer *(*buffer_new)(ane_device *d, const mil_type *type, ane_error *e);
+    void (*buffer_free)(ane_buffer *b);
+    void *(*buffer_map)(ane_buffer *b, ane_access access, ane_error *e);
+    bool (*buffer_unmap)(ane_buffer *b, ane_error *e);
+    ane_binding *(*binding_new)(ane_kernel *k, ane_error *e);
+    void (*binding_free)(ane_binding *b);
+    /* `slot` counts inputs, then outputs; names and types were checked. */
+    bool (*bind)(ane_binding *b, int slot, ane_buffer *buffer, int flags, ane_error *e);
+    bool (*bind_weight)(ane_binding *b, int weight, const float *master, ane_error *e);
+    bool (*weights_changed)(ane_binding *b, ane_error *e);
+    bool (*run)(ane_binding *b, ane_run_stats *stats, ane_error *e);
+    ane_memory_stats (*memory)(const ane_device *d);
+} ane_device_ops;
+
+typedef struct ane_port {
+    const char *name;
+    mil_type type;
+} ane_port;
+
+/* Every device's structs start with these. */
+struct ane_device {
+    const ane_device_ops *ops;
+    ane_capabilities capabilities;
+};
+struct ane_kernel {
+    ane_device *device;
+    int n_inputs, n_outputs, n_weights;
+    ane_port *ports; /* inputs, then outputs, then weights */
+    double flops;
+};
+struct ane_buffer {
+    ane_device *device;
+    mil_type type;
+};
+struct ane_binding {
+    ane_kernel *kernel;
+    bool *bound; /* per port */
+};
+
+extern const ane_device_ops ane_cpu_device; /* cpu/device.c */
+
+#endif

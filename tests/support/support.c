@@ -1,0 +1,69 @@
+#include "support/support.h"
+
+#include "base/file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void assert_error(ane_error *e, ane_code code, const char *part) {
+    if (e->code != code)
+        fail_msg("expected error \"%s\", found \"%s\": %s: %s", ane_code_name(code), ane_code_name(e->code), e->where,
+            e->message);
+    if (!strstr(e->message, part) && !strstr(e->where, part) && !strstr(e->hint, part))
+        fail_msg("\"%s\" is not in the report: %s: %s (%s)", part, e->where, e->message, e->hint);
+    ane_error_clear(e);
+}
+
+static char folder[64];
+
+static void remove_folder(void) {
+    ane_remove_tree(folder, NULL);
+}
+
+const char *test_folder(void) {
+    if (!folder[0]) {
+        strcpy(folder, "/tmp/anemone-test-XXXXXX");
+        if (!mkdtemp(folder)) fail_msg("no temporary folder: %s", folder);
+        atexit(remove_folder);
+    }
+    return folder;
+}
+
+/* A few rotating buffers, so that one call's result outlives the next call's. */
+static char *path_buffer(void) {
+    static char buffers[8][1024];
+    static int next;
+    return buffers[next++ % 8];
+}
+
+const char *shared_data(const char *name) {
+    char *path = path_buffer();
+    snprintf(path, 1024, "%s/../shared/data/%s", ANEMONE_ROOT, name);
+    if (access(path, R_OK) == 0) return path;
+    print_message("skipped: %s is not there\n", path);
+    return NULL;
+}
+
+const char *test_data(const char *name) {
+    char *path = path_buffer();
+    snprintf(path, 1024, "%s/tests/data/%s", ANEMONE_ROOT, name);
+    return path;
+}
+
+void assert_close(const float *a, const float *b, int64_t n, double tolerance) {
+    int64_t worst = -1;
+    double excess = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double scale = fabs(b[i]) > 1 ? fabs(b[i]) : 1, d = fabs((double)a[i] - b[i]) / scale;
+        if (!(d <= tolerance) && !(d <= excess)) {
+            worst = i;
+            excess = d;
+        }
+    }
+    if (worst >= 0)
+        fail_msg("element %lld: %.9g, expected %.9g (off by %.3g, tolerance %.3g)", (long long)worst, a[worst],
+            b[worst], excess, tolerance);
+}
