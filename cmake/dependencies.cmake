@@ -1,7 +1,8 @@
-# What anemone builds on. Only jansson is required; the rest makes it faster.
+# What anemone builds on. jansson and zlib are required; the rest makes it faster.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+find_package(ZLIB REQUIRED)
 
 # OpenMP, asked for by every compiler in its own way; macOS has libdispatch instead.
 if(NOT APPLE)

@@ -1,7 +1,7 @@
 # libanemone, static and shared, from one set of objects.
 file(GLOB_RECURSE ANEMONE_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c)
 list(FILTER ANEMONE_SOURCES EXCLUDE REGEX "/base/gemm_(onednn|cblas)\\.c$")
-if(NOT ANEMONE_GEMM_LIBRARY STREQUAL "plain")
+if(EXISTS ${PROJECT_SOURCE_DIR}/src/base/gemm_${ANEMONE_GEMM_LIBRARY}.c)
   list(APPEND ANEMONE_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemm_${ANEMONE_GEMM_LIBRARY}.c)
 endif()
 
@@ -15,7 +15,7 @@ target_compile_definitions(anemone_objects PRIVATE ANEMONE_GEMM_${ANEMONE_GEMM_U
 include(cmake/vectors.cmake OPTIONAL)
 
 add_library(anemone_link INTERFACE)
-target_link_libraries(anemone_link INTERFACE PkgConfig::JANSSON Threads::Threads m ${CMAKE_DL_LIBS})
+target_link_libraries(anemone_link INTERFACE PkgConfig::JANSSON ZLIB::ZLIB Threads::Threads m ${CMAKE_DL_LIBS})
 if(ANEMONE_GEMM_LIBRARY STREQUAL "onednn")
   target_link_libraries(anemone_link INTERFACE ${DNNL_LIBRARY})
   target_include_directories(anemone_objects PRIVATE ${DNNL_INCLUDE_DIR})

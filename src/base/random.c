@@ -2,7 +2,8 @@
 
 #include <math.h>
 
-/* splitmix64 and xoshiro256** after Blackman and Vigna, https://prng.di.unimi.it (public domain algorithms). */
+/* splitmix64 and xoshiro256** after Blackman and Vigna, https://prng.di.unimi.it (public domain algorithms).
+ */
 static uint64_t splitmix(uint64_t *x) {
     uint64_t z = *x += 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;

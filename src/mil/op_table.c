@@ -4,15 +4,16 @@
 
 #include <string.h>
 
-#define MIL_OP(NAME, name, traits, infer, eval, grad, scalar1, scalar2, ...)                                           \
-    static const mil_param_info params_##name[] = {__VA_ARGS__};
+#define MIL_OP(NAME, op, traits, infer, eval, grad, scalar1, scalar2, ...)                                   \
+    static const mil_param_info params_##op[] = {__VA_ARGS__};
 #include "mil/ops.def"
 #undef MIL_OP
 
 const mil_op_info mil_op_table[MIL_OP_COUNT] = {
-#define MIL_OP(NAME, name, traits, infer, eval, grad, scalar1, scalar2, ...)                                           \
-    {#name, MIL_OP_##NAME, traits, params_##name[0].name ? (int)(sizeof params_##name / sizeof *params_##name) : 0,    \
-        params_##name, infer, eval, grad, scalar1, scalar2},
+#define MIL_OP(NAME, op, traits, infer, eval, grad, scalar1, scalar2, ...)                                   \
+    {#op, MIL_OP_##NAME, traits,                                                                             \
+        (traits)&MIL_TRAIT_LEAF ? 0 : (int)(sizeof params_##op / sizeof *params_##op), params_##op, infer,   \
+        eval, grad, scalar1, scalar2},
 #include "mil/ops.def"
 #undef MIL_OP
 };

@@ -50,6 +50,7 @@ typedef enum mil_trait {
     MIL_TRAIT_COMPARE = 32,    /* binary, result bool */
     MIL_TRAIT_COMMUTES = 64,   /* op(x, y) = op(y, x) */
     MIL_TRAIT_CONSTEXPR = 128, /* constexpr_*: evaluated when compiled */
+    MIL_TRAIT_LEAF = 256,      /* const and parameter: no arguments */
 } mil_trait;
 
 struct mil_grad_state; /* grad.h */

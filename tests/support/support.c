@@ -10,8 +10,8 @@
 
 void assert_error(ane_error *e, ane_code code, const char *part) {
     if (e->code != code)
-        fail_msg("expected error \"%s\", found \"%s\": %s: %s", ane_code_name(code), ane_code_name(e->code), e->where,
-            e->message);
+        fail_msg("expected error \"%s\", found \"%s\": %s: %s", ane_code_name(code), ane_code_name(e->code),
+            e->where, e->message);
     if (!strstr(e->message, part) && !strstr(e->where, part) && !strstr(e->hint, part))
         fail_msg("\"%s\" is not in the report: %s: %s (%s)", part, e->where, e->message, e->hint);
     ane_error_clear(e);
@@ -64,6 +64,6 @@ void assert_close(const float *a, const float *b, int64_t n, double tolerance) {
         }
     }
     if (worst >= 0)
-        fail_msg("element %lld: %.9g, expected %.9g (off by %.3g, tolerance %.3g)", (long long)worst, a[worst],
-            b[worst], excess, tolerance);
+        fail_msg("element %lld: %.9g, expected %.9g (off by %.3g, tolerance %.3g)", (long long)worst,
+            a[worst], b[worst], excess, tolerance);
 }

@@ -12,9 +12,9 @@
 #include "anemone/error.h"
 
 /* Fail the test, printing the report, unless `ok`. */
-#define assert_ok(ok, error)                                                                                           \
-    do {                                                                                                               \
-        if (!(ok)) fail_msg("%s: %s (%s)", (error)->where, (error)->message, (error)->hint);                           \
+#define assert_ok(ok, error)                                                                                 \
+    do {                                                                                                     \
+        if (!(ok)) fail_msg("%s: %s (%s)", (error)->where, (error)->message, (error)->hint);                 \
     } while (0)
 
 /* The report must have this code and its message (or place, or hint) must contain `part`. Clears it. */

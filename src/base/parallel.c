@@ -1,0 +1,85 @@
+#include "base/parallel.h"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__APPLE__)
+#include <dispatch/dispatch.h>
+#include <pthread.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#include <unistd.h>
+
+/* Part `i` of `parts`: whole grains, spread evenly. */
+static void part_bounds(int64_t n, int64_t grain, int64_t parts, int64_t i, int64_t *begin, int64_t *end) {
+    int64_t grains = (n + grain - 1) / grain;
+    *begin = grains * i / parts * grain;
+    *end = grains * (i + 1) / parts * grain;
+    if (*end > n) *end = n;
+}
+
+#if defined(__APPLE__)
+typedef struct job {
+    int64_t n, grain, parts;
+    ane_range_fn *body;
+    void *context;
+} job;
+
+static pthread_key_t nested_key;
+static pthread_once_t nested_once = PTHREAD_ONCE_INIT;
+
+static void make_nested_key(void) {
+    pthread_key_create(&nested_key, NULL);
+}
+
+static void run_part(void *argument, size_t i) {
+    const job *j = argument;
+    int64_t begin, end;
+    part_bounds(j->n, j->grain, j->parts, (int64_t)i, &begin, &end);
+    pthread_setspecific(nested_key, argument);
+    if (begin < end) j->body(j->context, begin, end);
+    pthread_setspecific(nested_key, NULL);
+}
+#endif
+
+void ane_parallel_for(int64_t n, int64_t grain, int threads, ane_range_fn *body, void *context) {
+    if (n <= 0) return;
+    if (grain < 1) grain = 1;
+    int64_t grains = (n + grain - 1) / grain, parts = threads < grains ? threads : grains;
+#if defined(_OPENMP)
+    if (parts > 1 && !omp_in_parallel()) {
+#pragma omp parallel for num_threads((int)parts) schedule(static, 1)
+        for (int64_t i = 0; i < parts; i++) {
+            int64_t begin, end;
+            part_bounds(n, grain, parts, i, &begin, &end);
+            if (begin < end) body(context, begin, end);
+        }
+        return;
+    }
+#elif defined(__APPLE__)
+    pthread_once(&nested_once, make_nested_key);
+    if (parts > 1 && !pthread_getspecific(nested_key)) {
+        job j = {n, grain, parts, body, context};
+        dispatch_apply_f((size_t)parts, DISPATCH_APPLY_AUTO, &j, run_part);
+        return;
+    }
+#endif
+    /* The same parts as beside each other, so that a body that works part by part gives the same bits. */
+    for (int64_t i = 0; i < parts; i++) {
+        int64_t begin, end;
+        part_bounds(n, grain, parts, i, &begin, &end);
+        if (begin < end) body(context, begin, end);
+    }
+    if (parts < 1) body(context, 0, n);
+}
+
+int ane_cpu_count(void) {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+#endif
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+}

@@ -1,0 +1,113 @@
+/* The atomic writer of file.h, and removing a tree. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct ane_writer {
+    FILE *file;
+    char *path, *temporary;
+    uint64_t offset;
+    int error; /* errno of the first failed write */
+};
+
+static void writer_free(ane_writer *w) {
+    free(w->path);
+    free(w->temporary);
+    free(w);
+}
+
+ane_writer *ane_writer_open(const char *path, ane_error *e) {
+    ane_writer *w = calloc(1, sizeof *w);
+    size_t bytes = strlen(path) + 32;
+    if (w) w->path = strdup(path), w->temporary = malloc(bytes);
+    if (!w || !w->path || !w->temporary) {
+        if (w) writer_free(w);
+        ane_fail(e, ANE_ERROR_MEMORY, path, "no memory to write the file");
+        return NULL;
+    }
+    snprintf(w->temporary, bytes, "%s.tmp-%ld", path, (long)getpid());
+    w->file = fopen(w->temporary, "wbe");
+    if (w->file) return w;
+    ane_fail(e, ANE_ERROR_IO, path, "cannot create the file: %s", strerror(errno));
+    ane_hint(e, "choose a folder that exists and that you may write to");
+    writer_free(w);
+    return NULL;
+}
+
+void ane_writer_put(ane_writer *w, const void *data, size_t size) {
+    if (!w->error && size && fwrite(data, 1, size, w->file) != size) w->error = errno ? errno : EIO;
+    w->offset += size;
+}
+
+void ane_writer_printf(ane_writer *w, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int n = vfprintf(w->file, format, args);
+    va_end(args);
+    if (n < 0 && !w->error) w->error = errno ? errno : EIO;
+    if (n > 0) w->offset += (uint64_t)n;
+}
+
+uint64_t ane_writer_offset(const ane_writer *w) {
+    return w->offset;
+}
+
+void ane_writer_abort(ane_writer *w) {
+    if (!w) return;
+    fclose(w->file);
+    unlink(w->temporary);
+    writer_free(w);
+}
+
+/* The rename itself must reach the disk too. A folder that cannot be opened for reading is no reason to fail:
+ * the file is in place. */
+static void sync_parent(const char *path) {
+    char *copy = strdup(path);
+    if (copy) ane_fsync_folder(dirname(copy), NULL);
+    free(copy);
+}
+
+bool ane_writer_commit(ane_writer *w, ane_error *e) {
+    if (!w->error && fflush(w->file) != 0) w->error = errno;
+    if (!w->error && fsync(fileno(w->file)) != 0 && errno != EINVAL) w->error = errno;
+    if (fclose(w->file) != 0 && !w->error) w->error = errno;
+    if (!w->error && rename(w->temporary, w->path) != 0) w->error = errno;
+    bool ok = !w->error;
+    if (ok) {
+        sync_parent(w->path);
+    } else {
+        unlink(w->temporary);
+        ane_fail(e, ANE_ERROR_IO, w->path, "cannot write the file: %s", strerror(w->error));
+        ane_hint(
+            e, "what stood there before is intact; free some space or choose another place, then run again");
+    }
+    writer_free(w);
+    return ok;
+}
+
+bool ane_write_file(const char *path, const void *data, size_t size, ane_error *e) {
+    ane_writer *w = ane_writer_open(path, e);
+    if (!w) return false;
+    ane_writer_put(w, data, size);
+    return ane_writer_commit(w, e);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *level) {
+    (void)st, (void)type, (void)level;
+    return remove(path);
+}
+
+bool ane_remove_tree(const char *path, ane_error *e) {
+    struct stat st;
+    if (lstat(path, &st) != 0 && errno == ENOENT) return true;
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0) return true;
+    return ane_fail(e, ANE_ERROR_IO, path, "cannot remove it: %s", strerror(errno));
+}
