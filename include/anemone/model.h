@@ -151,5 +151,7 @@ void ane_decoder_reset(ane_decoder *d);
 /* Append n tokens; logits [vocab] after the last one. */
 bool ane_decoder_feed(ane_decoder *d, int32_t n, const int32_t *tokens, float *logits, ane_error *e);
 int32_t ane_decoder_position(const ane_decoder *d);
+int32_t ane_decoder_positions(const ane_decoder *d);  /* the longest sequence, as given to ane_decoder_new */
+int32_t ane_decoder_vocab_size(const ane_decoder *d); /* length of the logits */
 
 #endif
