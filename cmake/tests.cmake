@@ -30,3 +30,12 @@ foreach(script ${ANEMONE_TEST_SCRIPTS})
   add_test(NAME ${name} COMMAND bash ${script} $<TARGET_FILE:anemone> WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 endforeach()
+
+# Helpers of golden scripts: not tests themselves.
+file(GLOB ANEMONE_TEST_TOOLS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/tools/*.c)
+foreach(source ${ANEMONE_TEST_TOOLS})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE anemone_test_support)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endforeach()
