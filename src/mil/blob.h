@@ -25,7 +25,8 @@ typedef struct mil_blob_metadata {
     uint64_t reserved[4];
 } mil_blob_metadata;
 
-_Static_assert(sizeof(mil_blob_header) == 64 && sizeof(mil_blob_metadata) == 64, "both are 64 bytes in the file");
+_Static_assert(
+    sizeof(mil_blob_header) == 64 && sizeof(mil_blob_metadata) == 64, "both are 64 bytes in the file");
 
 /* The format's number for an element type; 0 when it has none (fp64, int64, uint64, bool, string). */
 uint32_t mil_blob_type_code(mil_dtype dtype);

@@ -12,9 +12,10 @@ struct mil_blob_file {
     mil_blob_entry *entries; /* in the order of their offsets */
 };
 
-/* Indexed by the format's code; 16 and 17 are Float8E4M3FN and Float8E5M2, which MIL programs cannot declare. */
-static const mil_dtype types[] = {MIL_VOID, MIL_FP16, MIL_FP32, MIL_UINT8, MIL_INT8, MIL_BF16, MIL_INT16, MIL_UINT16,
-    MIL_INT4, MIL_UINT1, MIL_UINT2, MIL_UINT4, MIL_UINT3, MIL_UINT6, MIL_INT32, MIL_UINT32};
+/* Indexed by the format's code; 16 and 17 are Float8E4M3FN and Float8E5M2, which MIL programs cannot declare.
+ */
+static const mil_dtype types[] = {MIL_VOID, MIL_FP16, MIL_FP32, MIL_UINT8, MIL_INT8, MIL_BF16, MIL_INT16,
+    MIL_UINT16, MIL_INT4, MIL_UINT1, MIL_UINT2, MIL_UINT4, MIL_UINT3, MIL_UINT6, MIL_INT32, MIL_UINT32};
 enum { N_TYPES = sizeof types / sizeof *types };
 
 uint32_t mil_blob_type_code(mil_dtype dtype) {
@@ -30,12 +31,12 @@ mil_dtype mil_blob_type_from_code(uint32_t code) {
 static bool check_header(const unsigned char *data, size_t size, uint32_t *count, ane_error *e) {
     mil_blob_header h;
     if (size < sizeof h)
-        return ane_fail(e, ANE_ERROR_FORMAT, NULL, "expected a blob file with a header of 64 bytes, found %zu bytes",
-            size);
+        return ane_fail(e, ANE_ERROR_FORMAT, NULL,
+            "expected a blob file with a header of 64 bytes, found %zu bytes", size);
     memcpy(&h, data, sizeof h);
     if (h.version != MIL_BLOB_VERSION)
-        return ane_fail(e, ANE_ERROR_FORMAT, NULL, "expected blob storage version 2 at byte 4, found %" PRIu32,
-            h.version);
+        return ane_fail(e, ANE_ERROR_FORMAT, NULL,
+            "expected blob storage version 2 at byte 4, found %" PRIu32, h.version);
     *count = h.count;
     return true;
 }
@@ -56,7 +57,8 @@ static bool check_size(const mil_blob_metadata *m, mil_dtype dtype, uint64_t off
 }
 
 /* Check the metadata at `offset` (a multiple of 64, with 64 bytes left) and describe it. */
-static bool read_metadata(const unsigned char *data, size_t size, uint64_t offset, mil_blob_entry *out, ane_error *e) {
+static bool read_metadata(
+    const unsigned char *data, size_t size, uint64_t offset, mil_blob_entry *out, ane_error *e) {
     mil_blob_metadata m;
     memcpy(&m, data + offset, sizeof m);
     if (m.sentinel != MIL_BLOB_SENTINEL)
@@ -65,16 +67,16 @@ static bool read_metadata(const unsigned char *data, size_t size, uint64_t offse
     mil_dtype dtype = mil_blob_type_from_code(m.type);
     if (dtype == MIL_VOID)
         return ane_fail(e, m.type == 16 || m.type == 17 ? ANE_ERROR_UNSUPPORTED : ANE_ERROR_FORMAT, NULL,
-            "blob at %" PRIu64 ": element type %" PRIu32 " is not one that a program can declare (1 to 15)", offset,
-            m.type);
+            "blob at %" PRIu64 ": element type %" PRIu32 " is not one that a program can declare (1 to 15)",
+            offset, m.type);
     if (m.data_offset % MIL_BLOB_ALIGN != 0 || m.data_offset < offset + sizeof m)
         return ane_fail(e, ANE_ERROR_FORMAT, NULL,
-            "blob at %" PRIu64 ": expected its data at a multiple of 64 from %" PRIu64 " on, found %" PRIu64, offset,
-            offset + (uint64_t)sizeof m, m.data_offset);
+            "blob at %" PRIu64 ": expected its data at a multiple of 64 from %" PRIu64 " on, found %" PRIu64,
+            offset, offset + (uint64_t)sizeof m, m.data_offset);
     if (m.data_offset > size || m.bytes > size - m.data_offset)
         return ane_fail(e, ANE_ERROR_FORMAT, NULL,
-            "blob at %" PRIu64 ": its %" PRIu64 " bytes from %" PRIu64 " end behind the file's end at %zu", offset,
-            m.bytes, m.data_offset, size);
+            "blob at %" PRIu64 ": its %" PRIu64 " bytes from %" PRIu64 " end behind the file's end at %zu",
+            offset, m.bytes, m.data_offset, size);
     if (!check_size(&m, dtype, offset, e)) return false;
     *out = (mil_blob_entry){offset, dtype, m.bytes, m.padding_bits, data + m.data_offset};
     return true;
@@ -92,8 +94,8 @@ static bool append(mil_blob_file *b, const mil_blob_entry *entry, ane_error *e) 
     return true;
 }
 
-/* Walk from one blob to the next. A header that promises fewer blobs than there are is accepted: the first programs
- * for the Neural Engine always wrote 1, and Apple's compiler takes their files. */
+/* Walk from one blob to the next. A header that promises fewer blobs than there are is accepted: the first
+ * programs for the Neural Engine always wrote 1, and Apple's compiler takes their files. */
 static bool read_all(mil_blob_file *b, const unsigned char *data, size_t size, ane_error *e) {
     uint32_t count = 0;
     if (!check_header(data, size, &count, e)) return false;
@@ -104,11 +106,11 @@ static bool read_all(mil_blob_file *b, const unsigned char *data, size_t size, a
         offset = mil_blob_align((uint64_t)((const unsigned char *)entry.data - data) + entry.bytes);
     }
     if (offset < size)
-        return ane_fail(e, ANE_ERROR_FORMAT, NULL, "expected another blob at %" PRIu64 ", found the file's end at %zu",
-            offset, size);
+        return ane_fail(e, ANE_ERROR_FORMAT, NULL,
+            "expected another blob at %" PRIu64 ", found the file's end at %zu", offset, size);
     if ((uint32_t)b->n < count)
-        return ane_fail(e, ANE_ERROR_FORMAT, NULL, "expected %" PRIu32 " blobs as the header says, found %d", count,
-            b->n);
+        return ane_fail(e, ANE_ERROR_FORMAT, NULL, "expected %" PRIu32 " blobs as the header says, found %d",
+            count, b->n);
     return true;
 }
 
@@ -155,8 +157,10 @@ const mil_blob_entry *mil_blob_find(const mil_blob_file *b, uint64_t offset) {
     int low = 0, high = b->n;
     while (low < high) {
         int middle = low + (high - low) / 2;
-        if (b->entries[middle].offset < offset) low = middle + 1;
-        else high = middle;
+        if (b->entries[middle].offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < b->n && b->entries[low].offset == offset ? &b->entries[low] : NULL;
 }

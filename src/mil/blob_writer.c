@@ -39,10 +39,12 @@ uint64_t mil_blob_writer_add(mil_blob_writer *w, mil_dtype dtype, int64_t count,
     if (!code)
         return ane_fail(&w->error, ANE_ERROR_TYPE, NULL, "blob files cannot hold %s", mil_dtype_name(dtype));
     if (count < 0 || count > INT64_MAX / bits - 7)
-        return ane_fail(&w->error, ANE_ERROR_ARGUMENT, NULL, "a blob cannot have %" PRId64 " elements", count);
+        return ane_fail(
+            &w->error, ANE_ERROR_ARGUMENT, NULL, "a blob cannot have %" PRId64 " elements", count);
     pad_to_alignment(w->file);
     uint64_t offset = ane_writer_offset(w->file), bytes = ((uint64_t)count * (uint64_t)bits + 7) / 8;
-    mil_blob_metadata m = {.sentinel = MIL_BLOB_SENTINEL, .type = code, .bytes = bytes, .data_offset = offset + 64};
+    mil_blob_metadata m = {
+        .sentinel = MIL_BLOB_SENTINEL, .type = code, .bytes = bytes, .data_offset = offset + 64};
     m.padding_bits = bytes * 8 - (uint64_t)count * (uint64_t)bits;
     ane_writer_put(w->file, &m, sizeof m);
     ane_writer_put(w->file, data, (size_t)bytes);

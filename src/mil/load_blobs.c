@@ -20,7 +20,8 @@ typedef struct blob_loader {
     opened *files;
 } blob_loader;
 
-/* `folder` stands for @model_path; a path without it is taken below the folder too. Nothing outside is read. */
+/* `folder` stands for @model_path; a path without it is taken below the folder too. Nothing outside is read.
+ */
 static char *resolve(const blob_loader *l, const char *path, ane_error *e) {
     static const char mark[] = "@model_path/";
     const char *rest = strncmp(path, mark, sizeof mark - 1) == 0 ? path + sizeof mark - 1 : path;
@@ -53,8 +54,10 @@ static mil_blob_file *open_once(blob_loader *l, const char *path, ane_error *e) 
     if (!full) return NULL;
     mil_blob_file *file = mil_blob_open(full, e);
     free(full);
-    if (file) l->files[l->n++] = (opened){path, file};
-    else ane_hint(e, "the folder given stands for @model_path; it must hold the program's weight files");
+    if (file)
+        l->files[l->n++] = (opened){path, file};
+    else
+        ane_hint(e, "the folder given stands for @model_path; it must hold the program's weight files");
     return file;
 }
 
@@ -66,12 +69,14 @@ static bool load_constant(blob_loader *l, const mil_value_info *v, ane_error *e)
     int64_t bytes = mil_type_bytes(&v->type);
     char type[128];
     if (!blob) {
-        ane_fail(e, ANE_ERROR_FORMAT, v->name, "\"%s\" has no blob at offset %" PRIu64, c->blob_path, c->blob_offset);
+        ane_fail(e, ANE_ERROR_FORMAT, v->name, "\"%s\" has no blob at offset %" PRIu64, c->blob_path,
+            c->blob_offset);
         return ane_hint(e, "BLOBFILE's offset names the blob's metadata, 64 for the first, not its data");
     }
     if (blob->dtype != v->type.dtype)
-        return ane_fail(e, ANE_ERROR_TYPE, v->name, "expected a blob of %s at %" PRIu64 " of \"%s\", found %s",
-            mil_dtype_name(v->type.dtype), c->blob_offset, c->blob_path, mil_dtype_name(blob->dtype));
+        return ane_fail(e, ANE_ERROR_TYPE, v->name,
+            "expected a blob of %s at %" PRIu64 " of \"%s\", found %s", mil_dtype_name(v->type.dtype),
+            c->blob_offset, c->blob_path, mil_dtype_name(blob->dtype));
     if (bytes < 0 || blob->bytes != (uint64_t)bytes)
         return ane_fail(e, ANE_ERROR_SHAPE, v->name,
             "%s needs %" PRId64 " bytes, but the blob at %" PRIu64 " of \"%s\" has %" PRIu64,
