@@ -1,0 +1,10 @@
+/* commands.h - one row per command; each lives in the file of its name. */
+#ifndef ANEMONE_CLI_COMMANDS_H
+#define ANEMONE_CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+extern const cli_command cli_train, cli_generate, cli_eval, cli_convert, cli_data_synth, cli_data_info,
+    cli_run, cli_check, cli_format, cli_grad, cli_info, cli_bench_train, cli_version, cli_help;
+
+#endif
