@@ -42,6 +42,7 @@ float ane_f32_from_f16(uint16_t h) {
 #if defined(HAVE_FP16_TYPE)
 
 /* Simple loops over __fp16: compilers turn them into fcvtn and fcvtl. */
+/* "avx2" stands for F16C, which every processor with AVX2 has and whose name clang 14 does not know. */
 void ane_f16_array_from_f32(uint16_t *out, const float *in, size_t n) {
     for (size_t i = 0; i < n; i++) {
         __fp16 h = (__fp16)in[i];
@@ -90,23 +91,25 @@ __attribute__((target("avx,f16c"))) static size_t round_f16c(float *out, const f
     return i;
 }
 
+/* "avx2" stands for F16C, which every processor with AVX2 has and whose name clang 14 does not know. */
 void ane_f16_array_from_f32(uint16_t *out, const float *in, size_t n) {
-    size_t i = __builtin_cpu_supports("f16c") ? narrow_f16c(out, in, n) : 0;
+    size_t i = __builtin_cpu_supports("avx2") ? narrow_f16c(out, in, n) : 0;
     for (; i < n; i++) out[i] = ane_f16_from_f32(in[i]);
 }
 
 void ane_f32_array_from_f16(float *out, const uint16_t *in, size_t n) {
-    size_t i = __builtin_cpu_supports("f16c") ? widen_f16c(out, in, n) : 0;
+    size_t i = __builtin_cpu_supports("avx2") ? widen_f16c(out, in, n) : 0;
     for (; i < n; i++) out[i] = ane_f32_from_f16(in[i]);
 }
 
 void ane_round_to_f16(float *out, const float *in, size_t n) {
-    size_t i = __builtin_cpu_supports("f16c") ? round_f16c(out, in, n) : 0;
+    size_t i = __builtin_cpu_supports("avx2") ? round_f16c(out, in, n) : 0;
     for (; i < n; i++) out[i] = ane_f32_from_f16(ane_f16_from_f32(in[i]));
 }
 
 #else
 
+/* "avx2" stands for F16C, which every processor with AVX2 has and whose name clang 14 does not know. */
 void ane_f16_array_from_f32(uint16_t *out, const float *in, size_t n) {
     for (size_t i = 0; i < n; i++) out[i] = ane_f16_from_f32(in[i]);
 }
