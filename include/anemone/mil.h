@@ -346,7 +346,8 @@ typedef struct mil_array {
 
 typedef enum mil_rounding {
     MIL_EXACT,      /* every result in double; float casts change nothing */
-    MIL_ROUND_FP16, /* every float result rounded to fp16, as the Neural Engine does; products accumulate exactly */
+    MIL_ROUND_FP16, /* every float value (inputs and constants too) rounded to fp16, as the Neural Engine does; one
+                       rounding per operation, so products accumulate exactly */
 } mil_rounding;
 
 /* Run `f` slowly and rightly: one plain loop nest per operation. inputs[f->n_inputs] in order; params are the
