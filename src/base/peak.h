@@ -1,0 +1,11 @@
+/* peak.h - how fast this processor can multiply and add: what utilisation is measured against. */
+#ifndef ANEMONE_BASE_PEAK_H
+#define ANEMONE_BASE_PEAK_H
+
+/* fp32 operations a second (2 per multiply-add) that `threads` threads reach together when everything is in
+ * registers; the best of a few bursts, about 50 ms in all. */
+double ane_peak_flops(int threads);
+/* The vector instructions that it was measured with: "AVX-512", "AVX2", "NEON", "plain C". */
+const char *ane_peak_vectors(void);
+
+#endif
