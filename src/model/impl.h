@@ -1,0 +1,38 @@
+/* impl.h - what the files of src/model share with each other and with nobody else. */
+#ifndef ANEMONE_MODEL_IMPL_H
+#define ANEMONE_MODEL_IMPL_H
+
+#include "anemone/model.h"
+
+#include <stddef.h>
+
+/* ---- names and shapes
+ * ---------------------------------------------------------------------------------------- */
+
+enum { ANE_BLOCK_PARAMS = 9 };
+
+/* One parameter of a block: "self_attn.q_proj" and its matrix [rows, columns]; a norm has rank 1. */
+typedef struct ane_block_param {
+    const char *name;
+    int32_t rank;
+    int64_t rows, columns;
+} ane_block_param;
+
+/* The parameters of every block, in the order of the weight store. */
+void ane_block_params(const ane_model_config *c, ane_block_param params[ANE_BLOCK_PARAMS]);
+
+/* ---- file formats
+ * --------------------------------------------------------------------------------------------- */
+
+ane_weights *ane_huggingface_load(const char *folder, ane_error *e);
+bool ane_huggingface_save(const ane_weights *w, const char *folder, mil_dtype dtype, ane_error *e);
+
+bool ane_llama2c_config(ane_model_config *c, const char *path, ane_error *e);
+ane_weights *ane_llama2c_load(const char *path, ane_error *e);
+bool ane_llama2c_save(const ane_weights *w, const char *path, ane_error *e);
+
+/* `count` elements of `dtype` (fp32, fp16 or bf16), at any address, to fp32 and back. */
+void ane_widen(float *out, const void *in, mil_dtype dtype, int64_t count);
+void ane_narrow(void *out, const float *in, mil_dtype dtype, int64_t count);
+
+#endif

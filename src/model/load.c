@@ -1,0 +1,125 @@
+/* load.c - weights from whatever a path is, and to where they are asked. */
+#include "base/file.h"
+#include "model/impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- run folders
+ * -------------------------------------------------------------------------------------------------- */
+
+/* The step of "step-N"; -1 for other names. */
+static long long step_of(const char *name) {
+    if (strncmp(name, "step-", 5) != 0) return -1;
+    char *end;
+    errno = 0;
+    long long step = strtoll(name + 5, &end, 10);
+    return end == name + 5 || *end || errno || step < 0 ? -1 : step;
+}
+
+static char *join(const char *folder, const char *name, ane_error *e) {
+    char *path = ane_join_path(folder, name);
+    if (!path) ane_fail(e, ANE_ERROR_MEMORY, folder, "Not enough memory.");
+    return path;
+}
+
+/* True when the folder's weight file is there and whole. */
+static bool readable(const char *checkpoint) {
+    char *path = ane_join_path(checkpoint, "model.safetensors");
+    ane_safetensors *s = path ? ane_safetensors_open(path, NULL) : NULL;
+    bool whole = s != NULL;
+    free(path);
+    ane_safetensors_close(s);
+    return whole;
+}
+
+/* Name of the checkpoint with the highest step below `below` into `name`; false when there is none. */
+static bool next_checkpoint(const char *folder, long long below, char name[64], ane_error *e) {
+    DIR *d = opendir(folder);
+    if (!d) return ane_fail(e, ANE_ERROR_IO, folder, "Cannot read the folder: %s.", strerror(errno));
+    long long best = -1;
+    for (struct dirent *entry; (entry = readdir(d));) {
+        long long step = step_of(entry->d_name);
+        if (step <= best || step >= below) continue;
+        best = step;
+        snprintf(name, 64, "%.63s", entry->d_name);
+    }
+    closedir(d);
+    if (best < 0) ane_fail(e, ANE_ERROR_FORMAT, folder, "There is no checkpoint that can be read.");
+    return best >= 0;
+}
+
+/* The newest checkpoint of a run that can be read; caller frees. */
+static char *newest_checkpoint(const char *run, ane_error *e) {
+    char *folder = join(run, "checkpoints", e), *path = NULL;
+    char name[64];
+    for (long long below = LLONG_MAX; folder && !path && next_checkpoint(folder, below, name, e);) {
+        below = step_of(name);
+        path = join(folder, name, e);
+        if (!path || readable(path)) break;
+        free(path);
+        path = NULL;
+    }
+    free(folder);
+    return path;
+}
+
+/* ---- what a path is
+ * ------------------------------------------------------------------------------------------------ */
+
+static bool has(const char *folder, const char *name) {
+    char *path = ane_join_path(folder, name);
+    bool found = path && ane_path_exists(path);
+    free(path);
+    return found;
+}
+
+/* A folder in Hugging Face's layout: `path` itself, or the newest checkpoint of the run in it. Caller frees.
+ */
+static char *model_folder(const char *path, ane_error *e) {
+    if (has(path, "checkpoints")) return newest_checkpoint(path, e);
+    if (has(path, "config.json")) return strdup(path);
+    ane_fail(
+        e, ANE_ERROR_FORMAT, path, "Neither a model nor a run: it has no config.json and no checkpoints.");
+    return NULL;
+}
+
+static bool check_exists(const char *path, ane_error *e) {
+    if (ane_path_exists(path)) return true;
+    ane_fail(e, ANE_ERROR_IO, path, "There is no such file or folder.");
+    return ane_hint(e, "Weights are a Hugging Face folder, a llama2.c .bin file, or a run folder.");
+}
+
+bool ane_weights_load_config(ane_model_config *c, const char *path, ane_error *e) {
+    if (!check_exists(path, e)) return false;
+    size_t length = strlen(path);
+    if (length > 5 && strcmp(path + length - 5, ".json") == 0) return ane_model_config_load(c, path, e);
+    if (!ane_is_folder(path)) return ane_llama2c_config(c, path, e);
+    char *folder = model_folder(path, e), *file = folder ? join(folder, "config.json", e) : NULL;
+    bool ok = file && ane_model_config_load(c, file, e);
+    free(folder);
+    free(file);
+    return ok;
+}
+
+ane_weights *ane_weights_load(const char *path, ane_error *e) {
+    if (!check_exists(path, e)) return NULL;
+    if (!ane_is_folder(path)) return ane_llama2c_load(path, e);
+    char *folder = model_folder(path, e);
+    ane_weights *w = folder ? ane_huggingface_load(folder, e) : NULL;
+    free(folder);
+    return w;
+}
+
+bool ane_weights_save(
+    const ane_weights *w, const char *path, ane_weight_format format, mil_dtype dtype, ane_error *e) {
+    if (format == ANE_FORMAT_HF) return ane_huggingface_save(w, path, dtype, e);
+    if (dtype != MIL_FP32)
+        return ane_fail(
+            e, ANE_ERROR_ARGUMENT, path, "llama2.c's format holds fp32 only, not %s.", mil_dtype_name(dtype));
+    return ane_llama2c_save(w, path, e);
+}

@@ -1,0 +1,164 @@
+/* weights.c - the weight store: one block of fp32 and the list of tensors in it. */
+#include "base/parallel.h"
+#include "base/random.h"
+#include "model/impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { ALIGN_FLOATS = 16, ALIGN_BYTES = 64, HUGE_PAGE = 2 << 20 };
+
+/* ---- layout
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void add_tensor(ane_weights *w, const char *name, int32_t rank, int64_t rows, int64_t columns,
+    int32_t layer, bool decays) {
+    ane_tensor_info *t = &w->tensors[w->n_tensors++];
+    snprintf(t->name, sizeof t->name, "%s", name);
+    t->rank = rank;
+    t->dim[0] = rows;
+    t->dim[1] = rank == 2 ? columns : 0;
+    t->offset = w->count;
+    t->count = rows * columns;
+    t->layer = layer;
+    t->decays = decays;
+    w->count += (t->count + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+}
+
+static void add_tensors(ane_weights *w) {
+    const ane_model_config *c = &w->config;
+    ane_block_param params[ANE_BLOCK_PARAMS];
+    ane_block_params(c, params);
+    add_tensor(w, "model.embed_tokens.weight", 2, c->vocab_size, c->dim, -1, false);
+    for (int layer = 0; layer < c->n_layers; layer++)
+        for (int i = 0; i < ANE_BLOCK_PARAMS; i++) {
+            const ane_block_param *p = &params[i];
+            char name[96];
+            snprintf(name, sizeof name, "model.layers.%d.%s.weight", layer, p->name);
+            add_tensor(w, name, p->rank, p->rows, p->columns, layer, p->rank == 2);
+        }
+    add_tensor(w, "model.norm.weight", 1, c->dim, 1, -1, false);
+    if (!c->tied) add_tensor(w, "lm_head.weight", 2, c->vocab_size, c->dim, -1, true);
+}
+
+/* Zeroed memory aligned to 64. calloc gives large blocks as untouched pages: what is never written costs
+ * nothing. */
+static float *new_block(int64_t floats, void **owner) {
+    size_t bytes = (size_t)floats * sizeof(float);
+    *owner = calloc(1, bytes + ALIGN_BYTES);
+    if (!*owner) return NULL;
+    uintptr_t start = ((uintptr_t)*owner + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
+#ifdef MADV_HUGEPAGE
+    uintptr_t first = (start + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE,
+              last = (start + bytes) / HUGE_PAGE * HUGE_PAGE;
+    if (first < last) madvise((void *)first, last - first, MADV_HUGEPAGE); /* advice: refusal does no harm */
+#endif
+    return (float *)start;
+}
+
+ane_weights *ane_weights_new(const ane_model_config *c, ane_error *e) {
+    if (!ane_model_config_check(c, e)) return NULL;
+    ane_weights *w = calloc(1, sizeof *w);
+    if (w) {
+        w->config = *c;
+        w->tensors = calloc((size_t)c->n_layers * ANE_BLOCK_PARAMS + 3, sizeof *w->tensors);
+    }
+    if (w && w->tensors) {
+        add_tensors(w);
+        w->data = new_block(w->count, &w->owner);
+        if (w->data) return w;
+    }
+    ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory for %lld weights of 4 bytes.",
+        (long long)ane_model_parameter_count(c));
+    ane_weights_free(w);
+    return NULL;
+}
+
+void ane_weights_free(ane_weights *w) {
+    if (!w) return;
+    free(w->owner);
+    free(w->tensors);
+    free(w);
+}
+
+/* ---- finding
+ * ------------------------------------------------------------------------------------------------------ */
+
+const ane_tensor_info *ane_weights_find(const ane_weights *w, const char *name) {
+    for (int i = 0; i < w->n_tensors; i++)
+        if (strcmp(w->tensors[i].name, name) == 0) return &w->tensors[i];
+    return NULL;
+}
+
+float *ane_weights_layer(const ane_weights *w, int layer, const char *block_param, int64_t *count) {
+    ane_block_param params[ANE_BLOCK_PARAMS];
+    ane_block_params(&w->config, params);
+    if (layer < 0 || layer >= w->config.n_layers) return NULL;
+    for (int i = 0; i < ANE_BLOCK_PARAMS; i++)
+        if (strcmp(params[i].name, block_param) == 0) {
+            const ane_tensor_info *t =
+                &w->tensors[1 + layer * ANE_BLOCK_PARAMS + i]; /* 1: behind the embedding */
+            if (count) *count = t->count;
+            return w->data + t->offset;
+        }
+    return NULL;
+}
+
+float *ane_weights_embedding(const ane_weights *w) {
+    return w->data + w->tensors[0].offset;
+}
+
+float *ane_weights_head(const ane_weights *w) {
+    return w->config.tied ? ane_weights_embedding(w) : w->data + w->tensors[w->n_tensors - 1].offset;
+}
+
+float *ane_weights_final_norm(const ane_weights *w) {
+    return w->data + w->tensors[w->n_tensors - (w->config.tied ? 1 : 2)].offset;
+}
+
+/* ---- values
+ * ------------------------------------------------------------------------------------------------------- */
+
+typedef struct init_job {
+    ane_weights *w;
+    uint64_t seed;
+} init_job;
+
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* Each tensor draws from a stream of its own, so that the numbers do not depend on the number of threads. */
+static void init_tensors(void *context, int64_t begin, int64_t end) {
+    const init_job *job = context;
+    for (int64_t i = begin; i < end; i++) {
+        const ane_tensor_info *t = &job->w->tensors[i];
+        float *x = job->w->data + t->offset;
+        bool residual = ends_with(t->name, "o_proj.weight") || ends_with(t->name, "down_proj.weight");
+        double scale = residual ? 0.02 / sqrt(2.0 * job->w->config.n_layers) : 0.02;
+        ane_rng rng = ane_rng_new(job->seed, (uint64_t)i);
+        for (int64_t k = 0; k < t->count; k++)
+            x[k] = t->rank == 1 ? 1 : (float)(scale * ane_rng_normal(&rng));
+    }
+}
+
+void ane_weights_init(ane_weights *w, uint64_t seed) {
+    init_job job = {w, seed};
+    ane_parallel_for(w->n_tensors, 1, ane_cpu_count(), init_tensors, &job);
+}
+
+bool ane_weights_check_finite(const ane_weights *w, ane_error *e) {
+    for (int i = 0; i < w->n_tensors; i++) {
+        const ane_tensor_info *t = &w->tensors[i];
+        const float *x = w->data + t->offset;
+        for (int64_t k = 0; k < t->count; k++)
+            if (!isfinite(x[k]))
+                return ane_fail(e, ANE_ERROR_NUMERIC, t->name, "Element %lld is %s.", (long long)k,
+                    isnan(x[k]) ? "not a number" : "infinite");
+    }
+    return true;
+}
