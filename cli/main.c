@@ -1,4 +1,5 @@
 /* main.c - the program: a table of commands. */
+#include "base/nearest.h"
 #include "cli/commands.h"
 #include "cli/report.h"
 
@@ -39,7 +40,7 @@ static bool unknown_in_group(int argc, char **argv, ane_error *e) {
     }
     if (!n) return false;
     names[n] = NULL;
-    const char *near = argc > 1 ? cli_nearest(argv[1], names) : NULL;
+    const char *near = argc > 1 ? ane_nearest(argv[1], names) : NULL;
     cli_usage_error(e, argv[0], "expected one of %s, found %s%s%s", known, argc > 1 ? "\"" : "",
         argc > 1 ? argv[1] : "nothing", argc > 1 ? "\"" : "");
     if (near) ane_hint(e, "did you mean \"anemone %s %s\"?", argv[0], near);
@@ -51,7 +52,7 @@ static int unknown_command(int argc, char **argv, ane_error *e) {
     if (unknown_in_group(argc, argv, e)) return CLI_USAGE;
     const char *names[N_COMMANDS + 1] = {0};
     for (int i = 0; i < N_COMMANDS; i++) names[i] = cli_commands[i]->name;
-    const char *near = cli_nearest(argv[0], names);
+    const char *near = ane_nearest(argv[0], names);
     cli_usage_error(e, NULL, "there is no command \"%s\"", argv[0]);
     if (near) ane_hint(e, "did you mean \"anemone %s\"?", near);
     ane_hint(e, "\"anemone help\" lists the commands");

@@ -1,4 +1,5 @@
 #include "cli/options.h"
+#include "base/nearest.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -169,7 +170,7 @@ static bool unknown_option(const cli_command *c, const char *typed, size_t lengt
     for (int i = 0; names && c->options[i].name; i++)
         if (c->options[i].kind != CLI_HEADING) names[n++] = c->options[i].name;
     if (names) names[n] = "help";
-    const char *near = names ? cli_nearest(name, names) : NULL;
+    const char *near = names ? ane_nearest(name, names) : NULL;
     cli_usage_error(e, c->name, "unknown option --%s", name);
     if (near) ane_hint(e, "did you mean --%s? \"anemone %s --help\" lists all options", near, c->name);
     ane_hint(e, "\"anemone %s --help\" lists the options", c->name);

@@ -90,9 +90,6 @@ int cli_usage_error(ane_error *e, const char *where, const char *format, ...) AN
 /* The option that a command cannot do without is missing: returns true and reports when it is. */
 bool cli_missing(const cli_args *args, const char *name, ane_error *e);
 
-/* The nearest of `names` (ended by NULL) to what was typed, NULL when none is near. */
-const char *cli_nearest(const char *typed, const char *const *names);
-
 /* What main.c's table says, for help and completions; ended by NULL. */
 extern const cli_command *const cli_commands[];
 /* The command that argv[0] and perhaps argv[1] name; *words gets how many were used. NULL when there is none.

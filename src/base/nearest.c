@@ -1,6 +1,7 @@
 /* nearest.c - what the user may have meant: the name with the smallest edit distance. */
-#include "cli/options.h"
+#include "base/nearest.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { LONGEST = 64 };
@@ -27,7 +28,7 @@ static int edit_distance(const char *a, const char *b) {
     return d[strlen(a) % 3][n];
 }
 
-const char *cli_nearest(const char *typed, const char *const *names) {
+const char *ane_nearest(const char *typed, const char *const *names) {
     const char *best = NULL;
     size_t length = strlen(typed);
     if (length > LONGEST) return NULL;
