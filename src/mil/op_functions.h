@@ -7,7 +7,8 @@
 #include "mil/ops.h"
 
 mil_infer_fn mil_infer_unary, mil_infer_cast, mil_infer_conv, mil_infer_matmul, mil_infer_linear,
-    mil_infer_attention, mil_infer_binary, mil_infer_select, mil_infer_reduce, mil_infer_layer_norm,
+    mil_infer_attention, mil_infer_binary, mil_infer_select, mil_infer_reduce, mil_infer_softmax,
+    mil_infer_gelu, mil_infer_layer_norm,
     mil_infer_reshape, mil_infer_transpose, mil_infer_expand_dims, mil_infer_squeeze,
     mil_infer_slice_by_size, mil_infer_slice_by_index, mil_infer_concat, mil_infer_split, mil_infer_tile,
     mil_infer_pad, mil_infer_gather, mil_infer_scatter, mil_infer_quantize, mil_infer_dequantize,
