@@ -17,7 +17,8 @@ typedef struct ane_schedule {
     int64_t warmup, total; /* steps */
     int64_t decay;         /* WSD: length of the final linear decay */
 } ane_schedule;
-/* For step 0, 1, ...: warm-up is linear, (step + 1) / warmup of the peak. */
+/* For step 0, 1, ...: warm-up is linear, (step + 1) / warmup of the peak. The cosine reaches min_lr at `total`, WSD
+ * with the last step, total - 1. */
 double ane_schedule_lr(const ane_schedule *s, int64_t step);
 bool ane_schedule_from_name(ane_schedule_kind *kind, const char *name, ane_error *e);
 const char *ane_schedule_name(ane_schedule_kind kind);
@@ -34,13 +35,16 @@ typedef struct ane_adamw {
     ane_adamw_options options;
     ane_weights *m, *v; /* moments, laid out like the weights */
     int64_t t;          /* updates made */
+    double *partials;   /* private: sums of squares, one for every few thousand gradients */
 } ane_adamw;
 
 ane_adamw *ane_adamw_new(const ane_model_config *c, const ane_adamw_options *options, ane_error *e);
 void ane_adamw_free(ane_adamw *o);
 /* One update from gradients * gradient_scale, in two passes over memory: the norm, then clip, moments, weights and
  * zeroing the gradients. Returns the global norm of the scaled gradients, before clipping; when it is not finite
- * nothing is updated (the gradients are still zeroed). Decoupled decay, PyTorch's formula. */
+ * nothing is updated (the gradients are still zeroed). Decoupled decay, PyTorch's formulas (torch.optim.AdamW,
+ * clip_grad_norm_), save that moments too small for a normal float become zero. The result does not depend on the
+ * number of threads. All three stores must have the optimizer's layout. */
 double ane_adamw_update(ane_adamw *o, ane_weights *weights, ane_weights *gradients, double gradient_scale, double lr,
     int threads);
 
@@ -98,17 +102,21 @@ typedef struct ane_train_state {
     int64_t step;            /* steps done */
     int64_t data_position;   /* batches drawn */
     double loss_scale;
-    uint64_t rng[4];
+    int64_t good_steps;      /* since the loss scale changed */
+    uint64_t rng[4];         /* of the samples; the data's order follows from the position */
     double seconds;          /* trained so far */
     int64_t tokens;
 } ane_train_state;
 
+/* All or nothing: into a folder with a temporary name, synced, renamed; then all but the newest `keep` (0: all) are
+ * removed. On failure nothing that was there before is touched. `tokenizer` may be NULL. */
 bool ane_checkpoint_save(const char *run, const ane_train_state *state, const ane_weights *weights,
     const ane_adamw *optimizer, const ane_tokenizer *tokenizer, int keep, ane_error *e);
 /* The newest checkpoint whose files are complete and whose checksums hold. `warn` hears of each one passed over.
  * Returns the path (free()), NULL with a report when there is none. */
 char *ane_checkpoint_newest(const char *run, void (*warn)(void *context, const char *text), void *context,
     ane_error *e);
+/* Into stores that have the model's shape. Checksums are not verified again: ane_checkpoint_newest has done so. */
 bool ane_checkpoint_load(const char *checkpoint, ane_train_state *state, ane_weights *weights, ane_adamw *optimizer,
     ane_error *e);
 
