@@ -75,12 +75,6 @@ int64_t mil_ravel(const mil_type *t, const int64_t *index, int rank) {
     return i;
 }
 
-int mil_eval_axis(
-    const mil_function *f, const mil_operation *op, const char *param, int rank, int otherwise) {
-    int axis = mil_arg_int(f, op, param, otherwise);
-    return axis < 0 ? axis + rank : axis;
-}
-
 /* ---- one operation
  * ---------------------------------------------------------------------------------------------- */
 

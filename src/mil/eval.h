@@ -31,25 +31,4 @@ int64_t mil_ravel(const mil_type *t, const int64_t *index, int rank);
 /* The epsilon of a unary operation: given, or its default; 0 where there is none. */
 double mil_unary_epsilon(const mil_function *f, const mil_operation *op);
 
-/* An axis parameter made non-negative. */
-int mil_eval_axis(const mil_function *f, const mil_operation *op, const char *param, int rank, int otherwise);
-
-/* A convolution's numbers with defaults filled in and `same` resolved; a 1-d one has a height of 1. */
-typedef struct mil_conv_shape {
-    int64_t batch, in_channels, out_channels, groups;
-    int64_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2]; /* height, width; pad before only */
-} mil_conv_shape;
-bool mil_conv_shape_of(const mil_function *f, const mil_operation *op, mil_conv_shape *s, ane_error *e);
-
-/* slice_by_index with masks and negative numbers resolved: result[i] = x[begin + i * stride], count of them
- * per axis. */
-typedef struct mil_slice {
-    int64_t begin[MIL_MAX_RANK], stride[MIL_MAX_RANK], count[MIL_MAX_RANK];
-} mil_slice;
-bool mil_slice_of(const mil_function *f, const mil_operation *op, mil_slice *s, ane_error *e);
-
-/* pad's amounts before and after every axis (leading axes get 0). */
-bool mil_pad_of(
-    const mil_function *f, const mil_operation *op, int rank, int64_t *before, int64_t *after, ane_error *e);
-
 #endif

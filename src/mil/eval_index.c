@@ -1,6 +1,7 @@
 /* By index: gather and scatter. */
 #include "mil/eval.h"
 #include "mil/op_functions.h"
+#include "mil/shape.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,22 +22,20 @@ static bool check_index(const mil_eval_context *c, const mil_array *indices, int
     return true;
 }
 
-/* result[x[:axis], indices[batch_dims:], x[axis+1:]] = x[.., index, ..]; the first batch_dims axes are
- * shared. */
+/* x [batch, outer, n, inner], indices [batch, picks] -> [batch, outer, picks, inner] */
 bool mil_eval_gather(const mil_eval_context *c, mil_array *out, ane_error *e) {
     const mil_array *x = mil_eval_arg(c, "x"), *indices = mil_eval_arg(c, "indices");
-    int axis = mil_eval_axis(c->f, c->op, "axis", x->type.rank, 0);
-    int shared = mil_arg_int(c->f, c->op, "batch_dims", 0), n_index = indices->type.rank - shared;
-    if (!mil_eval_result(c, 0, out, e)) return false;
-    int64_t n = mil_type_count(&out->type), to[MIL_MAX_RANK], from[MIL_MAX_RANK], at[MIL_MAX_RANK];
-    for (int64_t i = 0; i < n; i++) {
-        mil_unravel(&out->type, i, to);
-        for (int a = 0; a < indices->type.rank; a++) at[a] = a < shared ? to[a] : to[axis + a - shared];
-        for (int a = 0; a < x->type.rank; a++) from[a] = a < axis ? to[a] : to[a + n_index - 1 + (a == axis)];
-        int64_t where = mil_ravel(&indices->type, at, indices->type.rank);
-        if (!check_index(c, indices, where, x->type.dim[axis], &from[axis], e)) return false;
-        out->data[i] = x->data[mil_ravel(&x->type, from, x->type.rank)];
-    }
+    mil_gather_geometry g;
+    if (!mil_gather_resolve(c->f, c->op, &g, e) || !mil_eval_result(c, 0, out, e)) return false;
+    double *to = out->data;
+    for (int64_t b = 0; b < g.batch; b++)
+        for (int64_t o = 0; o < g.outer; o++)
+            for (int64_t p = 0; p < g.picks; p++) {
+                int64_t index;
+                if (!check_index(c, indices, b * g.picks + p, g.n, &index, e)) return false;
+                const double *from = x->data + ((b * g.outer + o) * g.n + index) * g.inner;
+                for (int64_t i = 0; i < g.inner; i++) *to++ = from[i];
+            }
     return true;
 }
 
@@ -45,7 +44,7 @@ static double update(double x, double y) {
     return y;
 }
 
-/* scatter's modes by name; NULL for an unknown one. */
+/* scatter's modes by name; inference admits no other. */
 static double (*scatter_mode(const char *mode))(double, double) {
     static const struct {
         const char *name;
@@ -58,26 +57,23 @@ static double (*scatter_mode(const char *mode))(double, double) {
     return NULL;
 }
 
-/* indices has one axis; updates has its length along `axis`. Later updates of one place come after earlier
- * ones. */
+/* data [outer, n, inner], indices [picks], updates [outer, picks, inner]. Of several updates of one place the
+ * later comes after the earlier. */
 bool mil_eval_scatter(const mil_eval_context *c, mil_array *out, ane_error *e) {
     const mil_array *data = mil_eval_arg(c, "data"), *indices = mil_eval_arg(c, "indices"),
                     *updates = mil_eval_arg(c, "updates");
-    int axis = mil_eval_axis(c->f, c->op, "axis", data->type.rank, 0);
-    const char *mode = mil_arg_string(c->f, c->op, "mode", "add");
-    double (*apply)(double, double) = scatter_mode(mode);
-    if (!apply)
-        return ane_fail(e, ANE_ERROR_ARGUMENT, NULL,
-            "mode must be update, add, sub, mul, div, max or min, found %s", mode);
-    if (!mil_eval_result(c, 0, out, e)) return false;
+    double (*apply)(double, double) = scatter_mode(mil_arg_string(c->f, c->op, "mode", "add"));
+    mil_gather_geometry g;
+    if (!mil_gather_resolve(c->f, c->op, &g, e) || !mil_eval_result(c, 0, out, e)) return false;
     memcpy(out->data, data->data, sizeof(double) * (size_t)mil_type_count(&data->type));
-    int64_t n = mil_type_count(&updates->type), index[MIL_MAX_RANK];
-    for (int64_t i = 0; i < n; i++) {
-        mil_unravel(&updates->type, i, index);
-        if (!check_index(c, indices, index[axis], data->type.dim[axis], &index[axis], e)) return false;
-        double *to = &out->data[mil_ravel(&data->type, index, data->type.rank)];
-        *to = apply(*to, updates->data[i]);
-    }
+    const double *from = updates->data;
+    for (int64_t o = 0; o < g.outer; o++)
+        for (int64_t p = 0; p < g.picks; p++) {
+            int64_t index;
+            if (!check_index(c, indices, p, g.n, &index, e)) return false;
+            double *to = out->data + (o * g.n + index) * g.inner;
+            for (int64_t i = 0; i < g.inner; i++) to[i] = apply(to[i], *from++);
+        }
     mil_eval_keep_all(c, out);
     return true;
 }

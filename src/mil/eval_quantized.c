@@ -1,6 +1,7 @@
 /* Low precision: quantize, dequantize and the constexpr_* operations. */
 #include "mil/eval.h"
 #include "mil/op_functions.h"
+#include "mil/shape.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,7 +24,8 @@ static bool affine_read(const mil_eval_context *c, const mil_type *x, affine *a,
         affine_free(a);
         return false;
     }
-    int axis = mil_eval_axis(c->f, c->op, "axis", x->rank, 0);
+    int32_t axis = mil_arg_int(c->f, c->op, "axis", 0);
+    axis = axis < 0 ? axis + x->rank : axis;
     if (axis < 0 || axis >= x->rank) return true; /* inference admits this for scalars only */
     a->size = x->dim[axis];
     for (int i = axis + 1; i < x->rank; i++) a->inner *= x->dim[i];
@@ -90,33 +92,20 @@ static int64_t packed_index(const mil_array *bytes, int bits, int64_t i) {
     return index;
 }
 
-static bool lut_packed(const mil_array *indices, const mil_array *lut, mil_array *out, ane_error *e) {
-    int64_t n = mil_type_count(&out->type), palettes = mil_type_count(&lut->type),
-            n_bytes = mil_type_count(&indices->type);
+static void lut_packed(const mil_array *indices, const mil_array *lut, mil_array *out) {
+    int64_t n = mil_type_count(&out->type), palettes = mil_type_count(&lut->type);
     int bits = 0;
     while ((INT64_C(1) << bits) < palettes) bits++;
-    if (n_bytes * 8 < n * bits)
-        return ane_fail(e, ANE_ERROR_SHAPE, NULL, "%lld indices of %d bits need %lld bytes, found %lld",
-            (long long)n, bits, (long long)((n * bits + 7) / 8), (long long)n_bytes);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t index = packed_index(indices, bits, i);
-        if (index >= palettes)
-            return ane_fail(e, ANE_ERROR_ARGUMENT, NULL,
-                "index %lld is %lld, but the table has %lld elements", (long long)i, (long long)index,
-                (long long)palettes);
-        out->data[i] = lut->data[index];
-    }
-    return true;
+    for (int64_t i = 0; i < n; i++) out->data[i] = lut->data[packed_index(indices, bits, i)];
 }
 
 /* iOS 18: lut [tables.., palettes, vector]; each table serves a block of the indices, each index gives
  * `vector` elements along vector_axis. */
 static bool lut_blocks(
     const mil_eval_context *c, const mil_array *indices, const mil_array *lut, mil_array *out, ane_error *e) {
-    int rank = indices->type.rank, axis = mil_eval_axis(c->f, c->op, "vector_axis", rank, 0);
-    if (lut->type.rank != rank + 2)
-        return ane_fail(e, ANE_ERROR_SHAPE, NULL, "lut must have %d axes, two more than indices, found %d",
-            rank + 2, (int)lut->type.rank);
+    int rank = indices->type.rank, axis;
+    if (!mil_resolve_axis(mil_arg_int(c->f, c->op, "vector_axis", 0), rank, "vector_axis", &axis, e))
+        return false;
     int64_t palettes = lut->type.dim[rank], vector = lut->type.dim[rank + 1], n = mil_type_count(&out->type);
     int64_t at[MIL_MAX_RANK], table[MIL_MAX_RANK];
     for (int64_t i = 0; i < n; i++) {
@@ -139,11 +128,13 @@ static bool lut_blocks(
 }
 
 bool mil_eval_constexpr_lut(const mil_eval_context *c, mil_array *out, ane_error *e) {
-    mil_array indices, lut;
-    if (!mil_eval_const_arg(c, "indices", &indices, e)) return false;
-    bool is_packed = mil_arg_value(c->op, "shape") != MIL_NONE;
-    bool ok = mil_eval_const_arg(c, "lut", &lut, e) && mil_eval_result(c, 0, out, e) &&
-              (is_packed ? lut_packed(&indices, &lut, out, e) : lut_blocks(c, &indices, &lut, out, e));
+    mil_array indices = {0}, lut = {0};
+    bool ok = mil_eval_const_arg(c, "indices", &indices, e) && mil_eval_const_arg(c, "lut", &lut, e) &&
+              mil_eval_result(c, 0, out, e);
+    if (ok && mil_arg_value(c->op, "shape") != MIL_NONE)
+        lut_packed(&indices, &lut, out);
+    else if (ok)
+        ok = lut_blocks(c, &indices, &lut, out, e);
     free(indices.data);
     free(lut.data);
     if (ok) mil_eval_keep_all(c, out);

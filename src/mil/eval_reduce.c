@@ -2,6 +2,7 @@
  */
 #include "mil/eval.h"
 #include "mil/op_functions.h"
+#include "mil/shape.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,10 +45,9 @@ static void softmax_line(const double *x, double *y, int64_t n, int64_t stride) 
 
 bool mil_eval_softmax(const mil_eval_context *c, mil_array *out, ane_error *e) {
     const mil_array *x = mil_eval_arg(c, "x");
-    int axis = mil_eval_axis(c->f, c->op, "axis", x->type.rank, -1);
-    if (axis < 0 || axis >= x->type.rank)
-        return ane_fail(e, ANE_ERROR_ARGUMENT, NULL, "axis is outside the %d axes of x", (int)x->type.rank);
-    if (!mil_eval_result(c, 0, out, e)) return false;
+    int32_t axis;
+    if (!mil_arg_axis(c->f, c->op, -1, x->type.rank, &axis, e) || !mil_eval_result(c, 0, out, e))
+        return false;
     int64_t inner = 1, n = x->type.dim[axis], total = mil_type_count(&x->type);
     for (int a = axis + 1; a < x->type.rank; a++) inner *= x->type.dim[a];
     for (int64_t outer = 0; outer < total / (n * inner); outer++)
