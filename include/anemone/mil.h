@@ -367,10 +367,11 @@ typedef struct mil_param_grad {
     const char *param;   /* the parameter's name */
     bool is_product;     /* true: the product below; false: `value` names an output of backward with d(param) */
     const char *value;
-    /* d(param), seen as [m, k] row-major = sum over n of left[m, n] * right[k, n]; left is an output of backward;
-     * right is an input, an output or a tap of forward, or an output of backward. left's memory is [m, n] row-major,
-     * or [n, m] when left_transposed; right's is [k, n], or [n, k] when right_transposed. Several rows for one
-     * parameter are to be added up. */
+    /* d(param), seen as [m, k] row-major = sum over n of left[m, n] * right[k, n]. left and right name where their
+     * elements are: an output of backward, an input of backward ("d_" + output), or an input, output or tap of
+     * forward. left's memory is [m, n] row-major, or [n, m] when left_transposed; right's is [k, n], or [n, k] when
+     * right_transposed (its shape may have more axes). Several rows for one parameter are to be added up; a parameter
+     * without a row has no influence: its gradient is zero. */
     const char *left, *right;
     bool left_transposed, right_transposed;
     int64_t m, n, k;
@@ -385,9 +386,9 @@ typedef struct mil_grad_options {
 
 /* The derivative of a function, as two programs.
  *   forward:  the same inputs and outputs, and behind them one output per tap: the values that backward needs.
- *   backward: inputs: "d_" + name for each floating-point output of the original, then the taps and original inputs
- *             that it needs, by their names; parameters likewise stay mil_params. Outputs: "d_" + name for each input
- *             asked for, then what the parameter gradients need. */
+ *   backward: inputs: "d_" + name for each floating-point output of the original, then the taps, original inputs and
+ *             original outputs that it needs, by their names; parameters likewise stay mil_params. Outputs: "d_" +
+ *             name for each input asked for, then what the parameter gradients need. */
 typedef struct mil_gradient {
     mil_program *forward, *backward;
     int n_taps;
