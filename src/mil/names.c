@@ -33,9 +33,10 @@ static bool grow_table(mil_function *f) {
 
 mil_name_entry *mil_name_entry_of(mil_function *f, const char *name) {
     mil_builder *b = f->builder;
+    mil_name_entry *entry = b->name_capacity ? slot_of(b->names, b->name_capacity, name) : NULL;
+    if (entry && entry->name) return entry; /* looking up what is there never moves the table */
     if (2 * b->n_names >= b->name_capacity && !grow_table(f)) return NULL;
-    mil_name_entry *entry = slot_of(b->names, b->name_capacity, name);
-    if (entry->name) return entry;
+    entry = slot_of(b->names, b->name_capacity, name);
     const char *copy = ane_arena_strdup(f->program->arena, name);
     if (!copy) return NULL;
     *entry = (mil_name_entry){.name = copy, .value = MIL_NONE};

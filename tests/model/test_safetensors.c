@@ -89,7 +89,7 @@ static void refused_headers(void **state) {
         {"{\"a\":", 0, ANE_ERROR_FORMAT, "not valid JSON"},
         {"[]", 0, ANE_ERROR_FORMAT, "JSON object"},
         {"{\"a\":1}", 0, ANE_ERROR_FORMAT, "\"dtype\""},
-        {"{\"a\xff\":1}", 0, ANE_ERROR_FORMAT, "UTF-8"},
+        {"{\"a\xff\":1}", 0, ANE_ERROR_FORMAT, "decode byte 0xff"},
         {"{\"__metadata__\":3}", 0, ANE_ERROR_FORMAT, "__metadata__"},
         {"{\"__metadata__\":{\"a\":3}}", 0, ANE_ERROR_FORMAT, "__metadata__"},
         {"{\"a\":" T("F32", "[1]", "[0,4]") ",\"a\":" T("F32", "[1]", "[0,4]") "}", 4, ANE_ERROR_FORMAT,
