@@ -67,10 +67,10 @@ bool mil_name_fresh(mil_function *f, mil_value v, const char *base, ane_error *e
         mil_name_entry *entry = name ? mil_name_entry_of(f, name) : NULL;
         if (!entry) break;
         if (entry->value != MIL_NONE) continue;
-        mil_name_entry *again = mil_name_entry_of(f, base); /* the table may have moved */
-        if (!again) break;
-        again->next = n + 1;
         bind(f, v, entry);
+        first = mil_name_entry_of(f, base); /* the table may have moved */
+        if (!first) break;
+        first->next = n + 1;
         return true;
     }
     return mil_no_memory(e, base);

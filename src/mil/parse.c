@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MOST_OUTPUTS = 4096 };
+
 static const char *const opsets[] = {"ios13", "ios14", "ios15", "ios16", "ios17", "ios18"};
 static const char *const versions[] = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5"};
 
@@ -118,6 +120,9 @@ static bool parse_outputs(mil_parser *p) {
         mil_token at = p->token;
         mil_value v;
         if (!mil_parse_reference(p, &v)) return false;
+        if (p->f->n_outputs == MOST_OUTPUTS)
+            return mil_parser_fail(
+                p, &at, ANE_ERROR_UNSUPPORTED, "expected at most %d outputs", MOST_OUTPUTS);
         for (int i = 0; i < p->f->n_outputs; i++)
             if (p->f->outputs[i] == v)
                 return mil_parser_fail(

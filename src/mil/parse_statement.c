@@ -37,15 +37,22 @@ static const char *const harmless[] = {"comment", "location"};
 
 /* ---- names ---- */
 
-bool mil_parse_new_name(mil_parser *p, mil_token *out, char **name) {
-    if (!mil_parser_name(p, "a name for the value", out) || !(*name = mil_parser_copy(p, out))) return false;
-    mil_value v = mil_find(p->f, *name);
-    if (v == MIL_NONE || !p->f->values[v].used_name) return true; /* a generated name makes way */
-    const mil_operation *op = p->f->values[v].op == MIL_NONE ? NULL : &p->f->ops[p->f->values[v].op];
-    mil_parser_fail(p, out, ANE_ERROR_FORMAT,
-        op ? "\"%.80s\" is defined already, in line %d" : "\"%.80s\" is defined already, as an input%.0d",
-        *name, op ? (int)op->line : 0);
+/* A generated name makes way; any other is taken. */
+static bool name_is_free(mil_parser *p, const mil_token *at, const char *name) {
+    mil_value v = mil_find(p->f, name);
+    if (v == MIL_NONE || !p->f->values[v].used_name) return true;
+    int32_t op = p->f->values[v].op;
+    if (op == MIL_NONE)
+        mil_parser_fail(p, at, ANE_ERROR_FORMAT, "\"%.80s\" is defined already, as an input", name);
+    else
+        mil_parser_fail(p, at, ANE_ERROR_FORMAT, "\"%.80s\" is defined already, in line %d", name,
+            (int)(p->f->ops[op].line ? p->f->ops[op].line : at->line));
     return ane_hint(p->error, "every value is defined once; choose another name");
+}
+
+bool mil_parse_new_name(mil_parser *p, mil_token *out, char **name) {
+    return mil_parser_name(p, "a name for the value", out) && (*name = mil_parser_copy(p, out)) &&
+           name_is_free(p, out, *name);
 }
 
 /* The nearest of the function's names; NULL when none is near. Only for reports: it takes its time. */
@@ -256,9 +263,9 @@ static bool check_result(mil_parser *p, const statement *s, const declared_resul
 static bool name_results(mil_parser *p, const statement *s, const mil_value *results) {
     ane_error e = {0};
     for (int i = 0; i < s->n_results; i++) {
-        if (!check_result(p, s, &s->results[i], results[i])) return false;
-        if (!mil_name_exact(p->f, results[i], s->results[i].name, &e))
-            return mil_parser_adopt(p, &s->results[i].name_at, &e);
+        const declared_result *r = &s->results[i];
+        if (!check_result(p, s, r, results[i]) || !name_is_free(p, &r->name_at, r->name)) return false;
+        if (!mil_name_exact(p->f, results[i], r->name, &e)) return mil_parser_adopt(p, &r->name_at, &e);
     }
     mil_operation *op = &p->f->ops[p->f->n_ops - 1];
     op->label = s->label;

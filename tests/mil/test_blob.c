@@ -178,7 +178,7 @@ static void test_lies(void **state) {
     expect_refused(72, 8, 11, 0, ANE_ERROR_FORMAT, "hold no whole number of fp16");
     expect_refused(72, 8, UINT64_MAX, 0, ANE_ERROR_FORMAT, "end behind the file's end");
     expect_refused(72, 8, 4096, 0, ANE_ERROR_FORMAT, "end behind the file's end at 1988");
-    expect_refused(72, 8, 1900 - 128, 0, ANE_ERROR_FORMAT, "expected another blob at 1920");
+    expect_refused(72, 8, 1980 - 128, 0, ANE_ERROR_FORMAT, "expected another blob at 1984");
     expect_refused(80, 8, 0, 0, ANE_ERROR_FORMAT, "multiple of 64 from 128 on, found 0");
     expect_refused(80, 8, 130, 0, ANE_ERROR_FORMAT, "found 130");
     expect_refused(80, 8, UINT64_MAX - 63, 0, ANE_ERROR_FORMAT, "end behind the file's end");
