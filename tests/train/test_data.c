@@ -1,0 +1,567 @@
+/* Token streams: every format, what is refused, the split, the cache, and the order of windows. */
+#include "support/support.h"
+
+#include "anemone/data.h"
+#include "base/file.h"
+#include "text/tokenizer.h"
+#include "train/data.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- files --- */
+
+static const char *path_of(const char *name) {
+    static char paths[8][256];
+    static int next;
+    char *path = paths[next++ % 8];
+    snprintf(path, 256, "%s/%s", test_folder(), name);
+    return path;
+}
+
+static const char *write_bytes(const char *name, const void *data, size_t size) {
+    ane_error e = {0};
+    const char *path = path_of(name);
+    assert_ok(ane_write_file(path, data, size, &e), &e);
+    return path;
+}
+
+static const char *write_text(const char *name, const char *text) {
+    return write_bytes(name, text, strlen(text));
+}
+
+/* ids 0, 1, ..., n - 1 (mod `modulus`) of `width` bytes behind `words` words of header */
+static const char *write_ids(
+    const char *name, int64_t n, int64_t modulus, int width, const uint32_t *header, size_t words) {
+    size_t bytes = 4 * words + (size_t)n * (size_t)width;
+    unsigned char *data = calloc(1, bytes + 4);
+    assert_non_null(data);
+    if (words) memcpy(data, header, 4 * words);
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t id = (uint32_t)(i % modulus);
+        memcpy(data + 4 * words + (size_t)(i * width), &id, (size_t)width); /* little endian */
+    }
+    const char *path = write_bytes(name, data, bytes);
+    free(data);
+    return path;
+}
+
+static const char *write_llmc(
+    const char *name, uint32_t magic, uint32_t version, int32_t count, int64_t n, int width) {
+    uint32_t header[256] = {magic, version, (uint32_t)count};
+    return write_ids(name, n, 1000, width, header, 256);
+}
+
+static ane_dataset *open_files(const char *const *files, int n, ane_data_options o, const ane_tokenizer *t) {
+    ane_error e = {0};
+    o.n_files = n;
+    o.files = files;
+    ane_dataset *d = ane_dataset_open(&o, t, &e);
+    assert_ok(d, &e);
+    return d;
+}
+
+static ane_dataset *open_one(const char *path, ane_data_options o, const ane_tokenizer *t) {
+    return open_files(&path, 1, o, t);
+}
+
+static void refuse(
+    const char *path, ane_data_options o, const ane_tokenizer *t, ane_code code, const char *part) {
+    ane_error e = {0};
+    o.n_files = 1;
+    o.files = &path;
+    assert_null(ane_dataset_open(&o, t, &e));
+    if (!strstr(e.where, path)) fail_msg("the report should name %s, not \"%s\"", path, e.where);
+    assert_error(&e, code, part);
+}
+
+static ane_data_options plain(int32_t vocab_size) {
+    return (ane_data_options){.vocab_size = vocab_size, .bos_id = -1};
+}
+
+static ane_tokenizer *byte_tokenizer(void) {
+    ane_error e = {0};
+    ane_tokenizer *t = ane_tokenizer_bytes(&e);
+    assert_ok(t, &e);
+    return t;
+}
+
+/* --- formats --- */
+
+static void formats_by_name_and_content(void **state) {
+    (void)state;
+    const struct {
+        const char *path;
+        ane_data_format format;
+    } cases[] = {
+        {write_ids("a.bin", 1500, 1000, 2, NULL, 0), ANE_DATA_AUTO},
+        {write_ids("a.u16", 1500, 1000, 2, NULL, 0), ANE_DATA_AUTO},
+        {write_ids("a.u32", 1500, 1000, 4, NULL, 0), ANE_DATA_AUTO},
+        {write_ids("a.dat", 1500, 1000, 2, NULL, 0), ANE_DATA_UINT16},
+        {write_ids("b.dat", 1500, 1000, 4, NULL, 0), ANE_DATA_UINT32},
+        {write_llmc("c.bin", 20240520, 1, 1500, 1500, 2), ANE_DATA_AUTO},
+        {write_llmc("d.bin", 20240801, 7, 1500, 1500, 4), ANE_DATA_AUTO},
+        {write_llmc("e.dat", 20240520, 1, 1500, 1500, 2), ANE_DATA_LLMC},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ane_data_options o = plain(1000);
+        o.format = cases[i].format;
+        ane_dataset *d = open_one(cases[i].path, o, NULL);
+        assert_int_equal(ane_dataset_tokens(d, ANE_TRAIN), 1500);
+        assert_int_equal(ane_dataset_tokens(d, ANE_VALIDATION), 0);
+        assert_int_equal(ane_dataset_text_bytes(d, ANE_TRAIN), -1);
+        int32_t tokens[1499], targets[1499];
+        ane_error e = {0};
+        assert_ok(ane_dataset_batch(d, ANE_TRAIN, 1, 0, 1, 1499, tokens, targets, &e), &e);
+        for (int k = 0; k < 1499; k++) {
+            assert_int_equal(tokens[k], k % 1000);
+            assert_int_equal(targets[k], (k + 1) % 1000);
+        }
+        ane_dataset_free(d);
+    }
+    ane_dataset_free(NULL);
+}
+
+static void files_that_lie(void **state) {
+    (void)state;
+    ane_data_options o = plain(1000);
+    refuse(path_of("missing.bin"), o, NULL, ANE_ERROR_IO, "missing.bin");
+    refuse(write_text("empty.bin", ""), o, NULL, ANE_ERROR_FORMAT, "holds no tokens");
+    refuse(write_text("odd.bin", "abc"), o, NULL, ANE_ERROR_FORMAT, "has 3 bytes, which is no multiple of 2");
+    refuse(
+        write_text("odd.u32", "abcdef"), o, NULL, ANE_ERROR_FORMAT, "has 6 bytes, which is no multiple of 4");
+    refuse(write_ids("big.bin", 70000, 65536, 2, NULL, 0), o, NULL, ANE_ERROR_FORMAT,
+        "Token 1000 is 1000, but the vocabulary has ids 0 to 999.");
+    refuse(write_ids("late.bin", 66000, 66000, 2, NULL, 0), plain(65536 - 1), NULL, ANE_ERROR_FORMAT,
+        "Token 65535 is 65535");
+    refuse(write_bytes("sign.u32", "\0\0\0\0\xff\xff\xff\xff", 8), o, NULL, ANE_ERROR_FORMAT,
+        "Token 1 is 4294967295");
+    refuse(write_llmc("more.bin", 20240520, 1, 100, 99, 2), o, NULL, ANE_ERROR_FORMAT,
+        "The header says that 100 ids of 2 bytes follow, but 198 bytes do.");
+    refuse(write_llmc("fewer.bin", 20240520, 1, 98, 99, 2), o, NULL, ANE_ERROR_FORMAT, "but 198 bytes do");
+    refuse(write_llmc("negative.bin", 20240520, 1, -1, 99, 2), o, NULL, ANE_ERROR_FORMAT, "says that -1 ids");
+    refuse(write_llmc("none.bin", 20240520, 1, 0, 0, 2), o, NULL, ANE_ERROR_FORMAT, "holds no tokens");
+    refuse(write_llmc("version.bin", 20240520, 2, 99, 99, 2), o, NULL, ANE_ERROR_UNSUPPORTED,
+        "Expected version 1 of llm.c's format, found 2");
+    refuse(write_text("text.txt", "Hello"), o, NULL, ANE_ERROR_ARGUMENT, "a text needs a tokenizer");
+    o.format = ANE_DATA_LLMC;
+    refuse(
+        write_text("short.bin", "abcd"), o, NULL, ANE_ERROR_FORMAT, "header has 1024 bytes; the file has 4");
+    refuse(write_ids("plain.bin", 600, 100, 2, NULL, 0), o, NULL, ANE_ERROR_FORMAT,
+        "start with 20240520 or 20240801");
+    o.format = (ane_data_format)77;
+    refuse(write_text("what.bin", "abcd"), o, NULL, ANE_ERROR_ARGUMENT, "no data format 77");
+}
+
+static void options_that_make_no_sense(void **state) {
+    (void)state;
+    ane_error e = {0};
+    const char *path = write_ids("fine.bin", 100, 100, 2, NULL, 0);
+    ane_tokenizer *t = byte_tokenizer();
+    const struct {
+        ane_data_options options;
+        const char *message;
+    } cases[] = {
+        {{.n_files = 0, .vocab_size = 100}, "at least one file"},
+        {{.n_files = -1, .vocab_size = 100}, "at least one file"},
+        {{.n_files = 1, .vocab_size = 0}, "vocabulary size must be positive; it is 0"},
+        {{.n_files = 1, .vocab_size = 300, .validation = 1}, "below 1; it is 1"},
+        {{.n_files = 1, .vocab_size = 300, .validation = -0.1}, "it is -0.1"},
+        {{.n_files = 1, .vocab_size = 300, .validation = NAN}, "held out for validation"},
+        {{.n_files = 1, .vocab_size = 257},
+            "The tokenizer has 258 ids, but the vocabulary of the model only 257"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ane_data_options o = cases[i].options;
+        o.files = &path;
+        assert_null(ane_dataset_open(&o, t, &e));
+        assert_error(&e, ANE_ERROR_ARGUMENT, cases[i].message);
+    }
+    ane_tokenizer_free(t);
+}
+
+/* --- text and its cache --- */
+
+static const char story[] =
+    "One day.\nThe end.\n\nTwo.\n\nThree days went by, one after the other.\n\nFour.\n";
+
+static void text_is_tokenized(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_tokenizer *kinds[] = {byte_tokenizer(), ane_tokenizer_load(test_data("tokenizer/tiny.model"), 0, &e)};
+    assert_ok(kinds[1], &e);
+    const char *path = write_text("story.txt", story);
+    for (int i = 0; i < 2; i++) {
+        int32_t *ids, tokens[200], targets[200];
+        size_t n;
+        assert_ok(ane_tokenizer_encode(kinds[i], story, sizeof story - 1, false, &ids, &n, &e), &e);
+        for (int again = 0; again < 2; again++) { /* the second time from the cache */
+            ane_dataset *d = open_one(path, plain(440), kinds[i]);
+            assert_null(d->files[0].memory);
+            assert_int_equal(ane_dataset_tokens(d, ANE_TRAIN), n);
+            assert_int_equal(ane_dataset_text_bytes(d, ANE_TRAIN), sizeof story - 1);
+            assert_int_equal(ane_dataset_text_bytes(d, ANE_VALIDATION), 0);
+            assert_ok(ane_dataset_batch(d, ANE_TRAIN, 1, 0, 1, (int32_t)n - 1, tokens, targets, &e), &e);
+            assert_memory_equal(tokens, ids, (n - 1) * sizeof *ids);
+            assert_memory_equal(targets, ids + 1, (n - 1) * sizeof *ids);
+            ane_dataset_free(d);
+            assert_true(ane_path_exists(path_of("story.txt.tokens")));
+        }
+        free(ids);
+        ane_tokenizer_free(kinds[i]);
+    }
+}
+
+static ane_mapping map(const char *path) {
+    ane_error e = {0};
+    ane_mapping m;
+    assert_ok(ane_map_file(&m, path, &e), &e);
+    return m;
+}
+
+/* The first token of the text, opened anew. */
+static int32_t first_token(const char *path, const ane_tokenizer *t) {
+    ane_dataset *d = open_one(path, plain(440), t);
+    int32_t first = (int32_t)ane_token_at(&d->files[0], 0);
+    ane_dataset_free(d);
+    return first;
+}
+
+static void stale_and_damaged_caches_are_made_anew(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_tokenizer *t = byte_tokenizer(), *other = ane_tokenizer_load(test_data("tokenizer/tiny.bin"), 0, &e);
+    const char *path = write_text("a.txt", "abc"), *cache = path_of("a.txt.tokens");
+    assert_int_equal(first_token(path, t), 'a' + 2);
+    write_text("a.txt", "xbc"); /* same size, same second */
+    assert_int_equal(first_token(path, t), 'x' + 2);
+    assert_int_not_equal(first_token(path, other), 'x' + 2);
+    assert_int_equal(first_token(path, t), 'x' + 2);
+    ane_mapping good = map(cache);
+    unsigned char *copy = malloc(good.size);
+    assert_int_equal(good.size, 64 + 6);
+    for (size_t i = 0; i < good.size; i++) { /* every byte counts */
+        memcpy(copy, good.data, good.size);
+        copy[i] ^= 1;
+        assert_ok(ane_write_file(cache, copy, good.size, &e), &e);
+        assert_int_equal(first_token(path, t), 'x' + 2);
+        ane_mapping again = map(cache);
+        assert_int_equal(again.size, good.size);
+        assert_memory_equal(again.data, good.data, good.size);
+        ane_unmap_file(&again);
+    }
+    for (size_t size = 0; size < good.size; size += 23) {
+        assert_ok(ane_write_file(cache, good.data, size, &e), &e);
+        assert_int_equal(first_token(path, t), 'x' + 2);
+    }
+    refuse(cache, plain(440), t, ANE_ERROR_ARGUMENT, "holds the cached tokens of a text");
+    ane_unmap_file(&good);
+    free(copy);
+    ane_tokenizer_free(t);
+    ane_tokenizer_free(other);
+}
+
+/* Root may write anywhere, so the way is barred by folders with the cache's name and its temporary name. */
+static void without_a_place_for_the_cache(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_tokenizer *t = byte_tokenizer();
+    char text[9001], barred[64];
+    memset(text, 'a', 9000);
+    text[9000] = 0;
+    snprintf(barred, sizeof barred, "n.txt.tokens.tmp-%ld", (long)getpid());
+    const char *paths[] = {write_text("m.txt", text), write_text("n.txt", text)};
+    assert_ok(ane_make_folders(path_of("m.txt.tokens/x"), &e), &e);
+    assert_ok(ane_make_folders(path_of(barred), &e), &e);
+    uint32_t checksums[2];
+    for (int i = 0; i < 2; i++) {
+        ane_dataset *d = open_one(paths[i], plain(258), t);
+        assert_non_null(d->files[0].memory);
+        assert_int_equal(ane_dataset_tokens(d, ANE_TRAIN), 9000);
+        assert_int_equal(ane_dataset_text_bytes(d, ANE_TRAIN), 9000);
+        checksums[i] = ane_dataset_checksum(d);
+        ane_dataset_free(d);
+    }
+    assert_int_not_equal(checksums[0], checksums[1]); /* the names */
+    assert_ok(ane_remove_tree(path_of(barred), &e), &e);
+    ane_dataset *d = open_one(paths[1], plain(258), t);
+    assert_null(d->files[0].memory);
+    assert_int_equal(ane_dataset_checksum(d), checksums[1]); /* from memory or cache: the same data */
+    ane_dataset_free(d);
+    ane_tokenizer_free(t);
+}
+
+static void text_that_the_tokenizer_cannot_write(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_tokenizer *t = ane_tokenizer_load(test_data("tokenizer/plain.model"), 0, &e);
+    assert_ok(t, &e);
+    const char *path = write_text("q.txt", "the \x01");
+    refuse(path, plain(440), t, ANE_ERROR_UNSUPPORTED, "byte 0x01 at position 4");
+    assert_false(ane_path_exists(path_of("q.txt.tokens")));
+    refuse(write_text("empty.txt", ""), plain(440), t, ANE_ERROR_FORMAT, "holds no tokens");
+    ane_tokenizer_free(t);
+}
+
+/* --- the split --- */
+
+static void split_by_position(void **state) {
+    (void)state;
+    ane_data_options o = plain(1000);
+    o.validation = 0.1;
+    const char *files[] = {
+        write_ids("s1.bin", 1000, 1000, 2, NULL, 0), write_ids("s2.bin", 105, 1000, 2, NULL, 0)};
+    ane_dataset *d = open_files(files, 2, o, NULL);
+    assert_int_equal(ane_dataset_tokens(d, ANE_TRAIN), 900 + 94);
+    assert_int_equal(ane_dataset_tokens(d, ANE_VALIDATION), 100 + 11);
+    assert_int_equal(ane_dataset_text_bytes(d, ANE_VALIDATION), -1);
+    int32_t tokens[99], targets[99];
+    ane_error e = {0};
+    assert_ok(ane_dataset_batch(d, ANE_VALIDATION, 5, 0, 1, 99, tokens, targets, &e), &e);
+    assert_int_equal(tokens[0], 900);
+    assert_int_equal(targets[98], 999);
+    ane_dataset_free(d);
+}
+
+static void split_at_documents(void **state) {
+    (void)state;
+    static const uint16_t ids[] = {1, 5, 6, 7, 1, 5, 6, 7, 8, 9, 1, 5, 6};
+    static const struct {
+        double validation;
+        int32_t bos;
+        int64_t split;
+    } cases[] = {
+        {0.1, 1, 10}, {0.5, 1, 4}, {0.6, 1, 4}, {0.4, 1, 10}, {0.99, 1, 4}, {0.1, 99, 11}, {0.1, -1, 11}};
+    const char *path = write_bytes("docs.bin", ids, sizeof ids);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ane_data_options o = plain(100);
+        o.validation = cases[i].validation;
+        o.bos_id = cases[i].bos;
+        ane_dataset *d = open_one(path, o, NULL);
+        assert_int_equal(ane_dataset_tokens(d, ANE_TRAIN), cases[i].split);
+        ane_dataset_free(d);
+    }
+}
+
+static void split_at_blank_lines(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_tokenizer *kinds[] = {byte_tokenizer(), ane_tokenizer_load(test_data("tokenizer/tiny.model"), 0, &e)};
+    static const double fractions[] = {0.02, 0.5, 0.9};
+    const char *path = write_text("blank.txt", story);
+    const char *starts[] = {"Four", "Three", "Two"};
+    for (int i = 0; i < 6; i++) {
+        ane_data_options o = plain(440);
+        o.validation = fractions[i % 3];
+        ane_dataset *d = open_one(path, o, kinds[i / 3]);
+        const char *start = strstr(story, starts[i % 3]);
+        assert_int_equal(ane_dataset_text_bytes(d, ANE_TRAIN), start - story);
+        assert_int_equal(ane_dataset_text_bytes(d, ANE_VALIDATION), strlen(start));
+        ane_dataset_free(d);
+    }
+    ane_tokenizer_free(kinds[0]);
+    ane_tokenizer_free(kinds[1]);
+}
+
+/* --- windows --- */
+
+static void permutations(void **state) {
+    (void)state;
+    const uint64_t sizes[] = {1, 2, 3, 4, 5, 16, 17, 1000, 4096, 4097};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        uint64_t n = sizes[k], key[4] = {k, 2, 3, 4}, moved = 0;
+        unsigned char *seen = calloc(1, n);
+        for (uint64_t i = 0; i < n; i++) {
+            uint64_t p = ane_permute(i, n, key);
+            assert_true(p < n && !seen[p]);
+            seen[p] = 1;
+            moved += p != i;
+        }
+        if (n >= 16) assert_true(moved > n * 3 / 4);
+        free(seen);
+    }
+    uint64_t key[4] = {1, 2, 3, 4}, huge = (uint64_t)1 << 61;
+    assert_true(ane_permute(huge - 1, huge, key) < huge);
+}
+
+/* Where element 0 goes must not depend on the size of things: over many keys every place is equally likely.
+ */
+static void permutations_are_even(void **state) {
+    (void)state;
+    enum { N = 10, KEYS = 20000 };
+    int count[N] = {0};
+    for (uint64_t k = 0; k < KEYS; k++)
+        count[ane_permute(0, N, (uint64_t[]){k * 0x9e3779b97f4a7c15u, k ^ 77, k << 32, ~k})]++;
+    double chi2 = 0;
+    for (int i = 0; i < N; i++) chi2 += (count[i] - KEYS / N) * (count[i] - KEYS / N) / (double)(KEYS / N);
+    assert_true(chi2 < 40); /* 9 degrees of freedom: 40 has p < 1e-5 */
+}
+
+enum { SEQ = 7, BATCH = 3 };
+
+/* All windows' first tokens of an epoch, in order; token i of file k is 1000 k + i. */
+static void epoch_starts(
+    const ane_dataset *d, uint64_t seed, int64_t number, int64_t windows, int32_t *starts) {
+    ane_error e = {0};
+    int32_t tokens[SEQ], targets[SEQ];
+    for (int64_t i = 0; i < windows; i++) {
+        assert_ok(
+            ane_dataset_batch(d, ANE_TRAIN, seed, number * windows + i, 1, SEQ, tokens, targets, &e), &e);
+        starts[i] = tokens[0];
+        for (int32_t k = 0; k < SEQ; k++) {
+            assert_int_equal(tokens[k], starts[i] + k);
+            assert_int_equal(targets[k], starts[i] + k + 1);
+        }
+    }
+}
+
+static ane_dataset *two_files(void) {
+    uint16_t ids[2][500];
+    for (int i = 0; i < 500; i++) ids[0][i] = (uint16_t)i, ids[1][i] = (uint16_t)(1000 + i);
+    const char *files[] = {
+        write_bytes("w1.bin", ids[0], sizeof ids[0]), write_bytes("w2.bin", ids[1], 2 * 101)};
+    return open_files(files, 2, plain(2000), NULL);
+}
+
+static void each_window_once_an_epoch(void **state) {
+    (void)state;
+    ane_dataset *d = two_files();
+    enum { WINDOWS = 499 / SEQ + 100 / SEQ };
+    assert_int_equal(ane_dataset_windows(d, ANE_TRAIN, SEQ), WINDOWS);
+    assert_int_equal(ane_dataset_windows(d, ANE_TRAIN, 0), 0);
+    int32_t starts[6][WINDOWS];
+    int orders_differ = 0, phases_differ = 0;
+    for (int number = 0; number < 6; number++) {
+        epoch_starts(d, 1, number, WINDOWS, starts[number]);
+        bool covered[2000] = {false};
+        bool seen[2000] = {false};
+        int all = 0;
+        for (int i = 0; i < WINDOWS; i++) {
+            int32_t s = starts[number][i];
+            assert_false(seen[s]);
+            seen[s] = true;
+            for (int k = 0; k < SEQ; k++) all += !covered[s + k], covered[s + k] = true;
+        }
+        assert_true(
+            all >= 599 - 2 * SEQ - 2 * (SEQ - 1)); /* all but less than a window at an end of each file */
+        orders_differ += number && memcmp(starts[number], starts[0], sizeof starts[0]) != 0;
+        phases_differ += number && starts[number][0] % SEQ != starts[0][0] % SEQ;
+    }
+    assert_int_equal(orders_differ, 5);
+    assert_true(phases_differ > 0);
+    ane_dataset_free(d);
+}
+
+static void batches_follow_from_their_numbers(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_dataset *d = two_files(), *again = two_files();
+    int32_t rows[12][SEQ], one[SEQ], t[BATCH * SEQ], u[BATCH * SEQ], targets[BATCH * SEQ];
+    for (int i = 0; i < 12; i++) {
+        assert_ok(ane_dataset_batch(d, ANE_TRAIN, 9, i, 1, SEQ, one, targets, &e), &e);
+        memcpy(rows[i], one, sizeof one);
+    }
+    for (int i = 3; i >= 0; i--) { /* rows of a batch are windows in order, whatever was asked for before */
+        assert_ok(ane_dataset_batch(again, ANE_TRAIN, 9, i, BATCH, SEQ, t, targets, &e), &e);
+        assert_memory_equal(t, rows[BATCH * i], sizeof t);
+    }
+    assert_ok(ane_dataset_batch(d, ANE_TRAIN, 10, 0, BATCH, SEQ, u, targets, &e), &e);
+    assert_memory_not_equal(t, u, sizeof t);
+    ane_dataset_free(d);
+    ane_dataset_free(again);
+}
+
+static void validation_is_always_the_same_windows(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_data_options o = plain(1000);
+    o.validation = 0.5;
+    ane_dataset *d = open_one(write_ids("v.bin", 400, 1000, 2, NULL, 0), o, NULL);
+    int64_t windows = ane_dataset_windows(d, ANE_VALIDATION, SEQ);
+    assert_int_equal(windows, 199 / SEQ);
+    for (uint64_t seed = 0; seed < 3; seed++) {
+        bool seen[400] = {false};
+        for (int64_t i = 0; i < windows; i++) {
+            int32_t tokens[SEQ], targets[SEQ];
+            assert_ok(
+                ane_dataset_batch(d, ANE_VALIDATION, seed, windows * 3 + i, 1, SEQ, tokens, targets, &e), &e);
+            assert_int_equal((tokens[0] - 200) % SEQ, 0);
+            assert_false(seen[tokens[0]]);
+            seen[tokens[0]] = true;
+        }
+    }
+    ane_dataset_free(d);
+}
+
+static void batches_that_cannot_be(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_data_options o = plain(1000);
+    o.validation = 0.1;
+    const char *files[] = {
+        write_ids("x1.bin", 100, 1000, 2, NULL, 0), write_ids("x2.bin", 50, 1000, 2, NULL, 0)};
+    ane_dataset *d = open_files(files, 2, o, NULL);
+    int32_t t[200], u[200];
+    assert_ok(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 1, 89, t, u, &e), &e);
+    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 1, 90, t, u, &e));
+    assert_error(&e, ANE_ERROR_ARGUMENT,
+        "A sequence of 90 needs 91 tokens in one file, but the training data has at most 90.");
+    assert_false(ane_dataset_batch(d, ANE_VALIDATION, 0, 0, 1, 10, t, u, &e));
+    assert_error(
+        &e, ANE_ERROR_ARGUMENT, "needs 11 tokens in one file, but the validation data has at most 10");
+    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 1, INT32_MAX, t, u, &e));
+    assert_error(&e, ANE_ERROR_ARGUMENT, "needs 2147483648 tokens");
+    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 0, 5, t, u, &e));
+    assert_error(&e, ANE_ERROR_ARGUMENT, "must be positive; they are 0 and 5");
+    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 1, -5, t, u, &e));
+    assert_error(&e, ANE_ERROR_ARGUMENT, "must be positive; they are 1 and -5");
+    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, -1, 1, 5, t, u, &e));
+    assert_error(&e, ANE_ERROR_ARGUMENT, "There is no batch number -1");
+    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, INT64_MAX / 2, 8, 5, t, u, &e));
+    assert_error(&e, ANE_ERROR_ARGUMENT, "There is no batch number");
+    ane_dataset_free(d);
+}
+
+static void checksums_tell_data_apart(void **state) {
+    (void)state;
+    ane_data_options o = plain(1000), held_out = o;
+    held_out.validation = 0.1;
+    const char *path = write_ids("y.bin", 1000, 1000, 2, NULL, 0);
+    ane_dataset *d[] = {
+        open_one(path, o, NULL), open_one(path, o, NULL), open_one(path, held_out, NULL), NULL, NULL};
+    uint32_t sums[5];
+    for (int i = 0; i < 3; i++) sums[i] = ane_dataset_checksum(d[i]);
+    for (int i = 0; i < 3; i++) ane_dataset_free(d[i]); /* before the file changes under them */
+    d[3] = open_one(write_ids("y.bin", 1000, 999, 2, NULL, 0), o, NULL);
+    d[4] = open_one(write_ids("y.bin", 999, 1000, 2, NULL, 0), o, NULL);
+    for (int i = 3; i < 5; i++) sums[i] = ane_dataset_checksum(d[i]);
+    for (int i = 3; i < 5; i++) ane_dataset_free(d[i]);
+    assert_int_equal(sums[0], sums[1]);
+    for (int i = 2; i < 5; i++) assert_int_not_equal(sums[0], sums[i]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(formats_by_name_and_content),
+        cmocka_unit_test(files_that_lie),
+        cmocka_unit_test(options_that_make_no_sense),
+        cmocka_unit_test(text_is_tokenized),
+        cmocka_unit_test(stale_and_damaged_caches_are_made_anew),
+        cmocka_unit_test(without_a_place_for_the_cache),
+        cmocka_unit_test(text_that_the_tokenizer_cannot_write),
+        cmocka_unit_test(split_by_position),
+        cmocka_unit_test(split_at_documents),
+        cmocka_unit_test(split_at_blank_lines),
+        cmocka_unit_test(permutations),
+        cmocka_unit_test(permutations_are_even),
+        cmocka_unit_test(each_window_once_an_epoch),
+        cmocka_unit_test(batches_follow_from_their_numbers),
+        cmocka_unit_test(validation_is_always_the_same_windows),
+        cmocka_unit_test(batches_that_cannot_be),
+        cmocka_unit_test(checksums_tell_data_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
