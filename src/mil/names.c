@@ -34,11 +34,10 @@ static bool grow_table(mil_function *f) {
 mil_name_entry *mil_name_entry_of(mil_function *f, const char *name) {
     mil_builder *b = f->builder;
     mil_name_entry *entry = b->name_capacity ? slot_of(b->names, b->name_capacity, name) : NULL;
-    if (entry && entry->name) return entry; /* looking up what is there never moves the table */
-    if (2 * b->n_names >= b->name_capacity && !grow_table(f)) return NULL;
-    entry = slot_of(b->names, b->name_capacity, name);
+    if (entry && entry->name) return entry; /* the table moves only when a name is new */
     const char *copy = ane_arena_strdup(f->program->arena, name);
-    if (!copy) return NULL;
+    if (!copy || (2 * b->n_names >= b->name_capacity && !grow_table(f))) return NULL;
+    entry = slot_of(b->names, b->name_capacity, name);
     *entry = (mil_name_entry){.name = copy, .value = MIL_NONE};
     b->n_names++;
     return entry;
@@ -67,10 +66,8 @@ bool mil_name_fresh(mil_function *f, mil_value v, const char *base, ane_error *e
         mil_name_entry *entry = name ? mil_name_entry_of(f, name) : NULL;
         if (!entry) break;
         if (entry->value != MIL_NONE) continue;
+        mil_name_entry_of(f, base)->next = n + 1; /* not through `first`: the table may have moved */
         bind(f, v, entry);
-        first = mil_name_entry_of(f, base); /* the table may have moved */
-        if (!first) break;
-        first->next = n + 1;
         return true;
     }
     return mil_no_memory(e, base);

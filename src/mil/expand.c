@@ -1,0 +1,135 @@
+/* expand.c - composite operations -> simpler ones. */
+#include "mil/expand.h"
+
+#include "mil/function.h"
+#include "mil/rewrite.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What Apple's compiler adds to a score that a bool mask leaves out. */
+static const double LEFT_OUT = -3e4;
+
+/* softmax(query key^T / sqrt(E) + mask) value */
+static mil_value attention(mil_function *f, const mil_operation *op) {
+    mil_value q = mil_arg_value(op, "query"), k = mil_arg_value(op, "key"), v = mil_arg_value(op, "value");
+    mil_value mask = mil_arg_value(op, "attn_mask");
+    const mil_type *t = mil_type_of(f, q);
+    mil_value scores = mil_matmul(f, q, k, false, true); /* [B, .., L, S] */
+    scores = mil_mul_scalar(f, scores, 1 / sqrt((double)t->dim[t->rank - 1]));
+    if (mil_type_of(f, mask)->dtype == MIL_BOOL) {
+        mil_value keep = mil_const_float(f, t->dtype, 0), leave = mil_const_float(f, t->dtype, LEFT_OUT);
+        mask = mil_select(f, mask, keep, leave);
+    }
+    if (mask != MIL_NONE) scores = mil_add(f, scores, mask);
+    return mil_matmul(f, mil_softmax(f, scores, -1), v, false, false); /* [B, .., L, EV] */
+}
+
+/* gamma or beta with its axes where they are in x, all others 1: then it broadcasts. */
+static mil_value spread(mil_function *f, mil_value v, const mil_type *x, int n, const int32_t *axes) {
+    int64_t dim[MIL_MAX_RANK];
+    for (int i = 0; i < x->rank; i++) dim[i] = 1;
+    for (int i = 0; i < n; i++) dim[axes[i]] = x->dim[axes[i]];
+    bool trailing = n == 0 || (axes[0] == x->rank - n); /* sorted, so these are the last n axes */
+    return trailing ? v : mil_reshape(f, v, x->rank, dim);
+}
+
+/* (x - mean) / sqrt(variance + epsilon) * gamma + beta */
+static mil_value layer_norm(mil_function *f, const mil_operation *op) {
+    mil_value x = mil_arg_value(op, "x"), gamma = mil_arg_value(op, "gamma"),
+              beta = mil_arg_value(op, "beta");
+    const mil_type *t = mil_type_of(f, x);
+    int32_t axes[MIL_MAX_RANK];
+    int n = 0;
+    if (!mil_arg_axes(f, op, "axes", t->rank, axes, &n, &f->program->error)) return MIL_NONE;
+    mil_value centred = mil_sub(f, x, mil_reduce_mean(f, x, n, axes, true));
+    mil_value variance = mil_reduce_mean(f, mil_mul(f, centred, centred), n, axes, true);
+    mil_value y = mil_mul(f, centred, mil_rsqrt(f, variance, mil_arg_float(f, op, "epsilon", 1e-5)));
+    if (gamma != MIL_NONE) y = mil_mul(f, y, spread(f, gamma, t, n, axes));
+    if (beta != MIL_NONE) y = mil_add(f, y, spread(f, beta, t, n, axes));
+    return y;
+}
+
+/* x / 2 * (1 + erf(x / sqrt(2))) */
+static mil_value gelu_exact(mil_function *f, mil_value x) {
+    mil_value half = mil_mul_scalar(f, x, 0.5);
+    mil_value bell = mil_erf(f, mil_mul_scalar(f, x, sqrt(0.5)));
+    return mil_mul(f, half, mil_add_scalar(f, bell, 1));
+}
+
+/* x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), Hendrycks and Gimpel 2016 */
+static mil_value gelu_tanh(mil_function *f, mil_value x) {
+    mil_value half = mil_mul_scalar(f, x, 0.5);
+    mil_value cube = mil_mul_scalar(f, mil_mul(f, mil_mul(f, x, x), x), 0.044715);
+    mil_value inner = mil_mul_scalar(f, mil_add(f, x, cube), sqrt(2 / acos(-1.0)));
+    return mil_mul(f, half, mil_add_scalar(f, mil_tanh(f, inner), 1));
+}
+
+/* x * sigmoid(1.702 x), the same paper */
+static mil_value gelu_sigmoid(mil_function *f, mil_value x) {
+    return mil_mul(f, x, mil_sigmoid(f, mil_mul_scalar(f, x, 1.702)));
+}
+
+static mil_value gelu(mil_function *f, const mil_operation *op) {
+    const char *mode = mil_arg_string(f, op, "mode", "EXACT");
+    mil_value x = mil_arg_value(op, "x");
+    if (strcmp(mode, "TANH_APPROXIMATION") == 0) return gelu_tanh(f, x);
+    return strcmp(mode, "SIGMOID_APPROXIMATION") == 0 ? gelu_sigmoid(f, x) : gelu_exact(f, x);
+}
+
+/* x weight^T + bias; a vector is a matrix of one row meanwhile */
+static mil_value linear(mil_function *f, const mil_operation *op) {
+    mil_value x = mil_arg_value(op, "x"), bias = mil_arg_value(op, "bias");
+    bool is_vector = mil_type_of(f, x)->rank == 1;
+    const int32_t first[] = {0};
+    if (is_vector) x = mil_expand_dims(f, x, 1, first);
+    mil_value y = mil_matmul(f, x, mil_arg_value(op, "weight"), false, true); /* [.., O] */
+    if (is_vector) y = mil_squeeze(f, y, 1, first);
+    return bias == MIL_NONE ? y : mil_add(f, y, bias);
+}
+
+static const struct {
+    mil_opcode opcode;
+    mil_value (*expand)(mil_function *f, const mil_operation *op);
+} composites[] = {
+    {MIL_OP_SCALED_DOT_PRODUCT_ATTENTION, attention},
+    {MIL_OP_LAYER_NORM, layer_norm},
+    {MIL_OP_GELU, gelu},
+    {MIL_OP_LINEAR, linear},
+};
+enum { N_COMPOSITES = sizeof composites / sizeof *composites };
+
+static int composite_of(const mil_operation *op) {
+    for (int i = 0; i < N_COMPOSITES; i++)
+        if (composites[i].opcode == op->opcode) return i;
+    return -1;
+}
+
+bool mil_can_expand(const mil_operation *op) {
+    return composite_of(op) >= 0;
+}
+
+bool mil_expand_op(mil_function *f, const mil_operation *op, mil_value *results, ane_error *e) {
+    int which = composite_of(op);
+    if (which < 0)
+        return ane_fail(
+            e, ANE_ERROR_ARGUMENT, op->info->name, "the operation is no composite; it cannot be expanded");
+    results[0] = composites[which].expand(f, op);
+    if (results[0] != MIL_NONE) return true;
+    if (e && !e->code) *e = f->program->error;
+    return false;
+}
+
+static bool expand(mil_rewrite *r, int32_t index, ane_error *e) {
+    if (!mil_can_expand(&r->from->ops[index])) return mil_rewrite_copy(r, index, e);
+    mil_operation op = mil_rewrite_mapped(r, index, e);
+    mil_value result = MIL_NONE;
+    if (!op.args) return false;
+    mil_expand_op(r->to, &op, &result, NULL); /* replace() takes the report from the program */
+    return mil_rewrite_replace(r, index, 0, result, true, e);
+}
+
+bool mil_pass_expand(mil_function *f, ane_error *e) {
+    return mil_rewrite_function(f, expand, NULL, e);
+}

@@ -1,0 +1,435 @@
+/* Passes keep what a program computes, keep its inputs' and outputs' names, and change nothing when run
+ * again. */
+#include "support/support.h"
+
+#include "base/random.h"
+#include "mil/expand.h"
+#include "mil/ops.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static mil_function *new_function(mil_program **p) {
+    ane_error e = {0};
+    *p = mil_program_new(MIL_IOS18, &e);
+    assert_ok(*p, &e);
+    return mil_function_new(*p, "main");
+}
+
+static mil_type shape(mil_dtype dtype, int rank, int64_t a, int64_t b, int64_t c, int64_t d) {
+    return mil_tensor(dtype, rank, (int64_t[]){a, b, c, d});
+}
+
+static int count_ops(const mil_function *f, mil_opcode opcode) {
+    int n = 0;
+    for (int i = 0; i < f->n_ops; i++) n += f->ops[i].opcode == opcode;
+    return n;
+}
+
+/* ---- running ---- */
+
+static mil_array random_array(const mil_type *type, ane_rng *rng) {
+    mil_array a = {.type = *type, .data = calloc((size_t)mil_type_count(type), sizeof(double))};
+    for (int64_t i = 0; i < mil_type_count(type); i++)
+        a.data[i] = type->dtype == MIL_BOOL ? (double)ane_rng_below(rng, 2) : ane_rng_normal(rng);
+    return a;
+}
+
+/* Outputs for the inputs and parameters that a seed gives; parameters are drawn by name. */
+static void run(const mil_function *f, mil_array *outputs) {
+    ane_error e = {0};
+    mil_array inputs[8];
+    mil_named_array params[8];
+    int n_params = 0;
+    ane_rng rng = ane_rng_new(1, 0);
+    for (int i = 0; i < f->n_inputs; i++) inputs[i] = random_array(mil_type_of(f, f->inputs[i]), &rng);
+    for (int i = 0; i < f->n_ops; i++) {
+        if (f->ops[i].opcode != MIL_OP_PARAMETER) continue;
+        const mil_value_info *v = &f->values[f->ops[i].results[0]];
+        ane_rng own = ane_rng_new(2, (uint64_t)v->name[0]);
+        params[n_params++] = (mil_named_array){v->name, random_array(&v->type, &own)};
+    }
+    assert_ok(mil_evaluate(f, MIL_EXACT, inputs, n_params, params, outputs, &e), &e);
+    for (int i = 0; i < f->n_inputs; i++) free(inputs[i].data);
+    for (int i = 0; i < n_params; i++) free(params[i].array.data);
+}
+
+static void assert_same_outputs(const mil_function *f, const mil_function *g) {
+    mil_array a[8], b[8];
+    assert_int_equal(f->n_outputs, g->n_outputs);
+    run(f, a);
+    run(g, b);
+    for (int i = 0; i < f->n_outputs; i++) {
+        assert_true(mil_type_equal(&a[i].type, &b[i].type));
+        for (int64_t k = 0; k < mil_type_count(&a[i].type); k++) {
+            double scale = a[i].data[k] > 1 ? a[i].data[k] : 1, d = (a[i].data[k] - b[i].data[k]) / scale;
+            if (!(d < 1e-6 && d > -1e-6))
+                fail_msg("output %s[%lld]: %g before, %g after", f->values[f->outputs[i]].name, (long long)k,
+                    a[i].data[k], b[i].data[k]);
+        }
+        free(a[i].data);
+        free(b[i].data);
+    }
+}
+
+static void assert_same_interface(const mil_function *f, const mil_function *g) {
+    assert_int_equal(f->n_inputs, g->n_inputs);
+    for (int i = 0; i < f->n_inputs; i++)
+        assert_string_equal(f->values[f->inputs[i]].name, g->values[g->inputs[i]].name);
+    for (int i = 0; i < f->n_outputs; i++)
+        assert_string_equal(f->values[f->outputs[i]].name, g->values[g->outputs[i]].name);
+}
+
+/* Run the pass on p: same interface, same results, valid, and a second run keeps every operation. */
+static void apply(mil_program *p, mil_pass pass) {
+    ane_error e = {0};
+    mil_function *f = p->functions[0];
+    mil_program *before = mil_program_clone(p, &e);
+    assert_ok(before, &e);
+    assert_ok(mil_run_pass(p, pass, &e), &e);
+    assert_ptr_equal(p->functions[0], f);
+    assert_ok(mil_program_ok(p, &e), &e);
+    assert_same_interface(before->functions[0], f);
+    assert_same_outputs(before->functions[0], f);
+    mil_program *once = mil_program_clone(p, &e);
+    assert_ok(mil_run_pass(p, pass, &e), &e);
+    assert_int_equal(once->functions[0]->n_ops, f->n_ops);
+    for (int i = 0; i < f->n_ops; i++) assert_int_equal(once->functions[0]->ops[i].opcode, f->ops[i].opcode);
+    mil_program_free(once);
+    mil_program_free(before);
+}
+
+/* ---- dead code ---- */
+
+static void test_dead_code(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value x = mil_input(f, "x", shape(MIL_FP32, 2, 3, 4, 0, 0));
+    mil_input(f, "unused", shape(MIL_FP32, 1, 3, 0, 0, 0));
+    mil_param(f, "dead", shape(MIL_FP32, 2, 3, 4, 0, 0));
+    mil_exp(f, mil_sin(f, x));
+    mil_value parts[2];
+    mil_split(f, x, 2, 1, parts);
+    mil_output(f, "y", mil_mul_scalar(f, parts[1], 2));
+    apply(p, MIL_PASS_DEAD_CODE);
+    assert_int_equal(f->n_inputs, 2);
+    assert_int_equal(count_ops(f, MIL_OP_SIN) + count_ops(f, MIL_OP_EXP) + count_ops(f, MIL_OP_PARAMETER), 0);
+    assert_int_equal(count_ops(f, MIL_OP_SPLIT), 1);
+    mil_program_free(p);
+}
+
+/* ---- common subexpressions ---- */
+
+static void test_cse(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value x = mil_input(f, "x", shape(MIL_FP32, 2, 3, 4, 0, 0));
+    mil_value w = mil_param(f, "w", shape(MIL_FP32, 2, 3, 4, 0, 0));
+    mil_value v = mil_param(f, "v", shape(MIL_FP32, 2, 3, 4, 0, 0));
+    mil_value a = mil_add(f, x, w), b = mil_add(f, w, x), c = mil_add(f, x, v), d = mil_sub(f, x, w),
+              g = mil_sub(f, w, x);
+    mil_value parts[2], again[2];
+    mil_split(f, x, 2, 1, parts);
+    mil_split(f, x, 2, 1, again);
+    mil_output(f, "y", mil_mul_scalar(f, a, 3));
+    mil_output(f, "z", mil_mul_scalar(f, b, 3)); /* the same as y: both names stay */
+    mil_output(f, "u", mil_mul_scalar(f, c, 4));
+    mil_output(f, "t", mil_add(f, d, g));
+    mil_output(f, "s", mil_add(f, parts[0], again[1]));
+    apply(p, MIL_PASS_CSE);
+    assert_int_equal(count_ops(f, MIL_OP_SUB), 2); /* does not commute */
+    assert_int_equal(count_ops(f, MIL_OP_SPLIT), 1);
+    assert_int_equal(count_ops(f, MIL_OP_ADD), 4); /* x+w, x+v, d+g, parts */
+    assert_int_equal(count_ops(f, MIL_OP_MUL), 2);
+    assert_int_equal(count_ops(f, MIL_OP_PARAMETER), 2);
+    assert_int_equal(count_ops(f, MIL_OP_IDENTITY), 1);
+    mil_program_free(p);
+}
+
+static void test_cse_constants(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value x = mil_input(f, "x", mil_scalar(MIL_FP32));
+    mil_type pair = shape(MIL_FP32, 1, 2, 0, 0, 0), row = shape(MIL_FP32, 2, 1, 2, 0, 0);
+    const float numbers[] = {1, 2}, others[] = {1, -2};
+    mil_value a = mil_const_floats(f, pair, numbers), b = mil_const_floats(f, pair, numbers);
+    mil_value c = mil_const_floats(f, pair, others), d = mil_const_floats(f, row, numbers);
+    mil_output(f, "y", mil_add(f, mil_add(f, mil_mul(f, x, a), mil_mul(f, x, b)), mil_mul(f, c, x)));
+    mil_output(f, "z", mil_mul(f, x, d));
+    apply(p, MIL_PASS_CSE);
+    assert_int_equal(count_ops(f, MIL_OP_CONST), 3);
+    assert_int_equal(count_ops(f, MIL_OP_MUL), 3);
+    mil_program_free(p);
+}
+
+static void test_cse_blobs(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value x = mil_input(f, "x", mil_scalar(MIL_FP32)), sum = x;
+    mil_type pair = shape(MIL_FP32, 1, 2, 0, 0, 0);
+    sum = mil_add(f, sum, mil_const_blob(f, pair, "@model_path/a.bin", 64));
+    sum = mil_add(f, sum, mil_const_blob(f, pair, "@model_path/a.bin", 64));
+    sum = mil_add(f, sum, mil_const_blob(f, pair, "@model_path/a.bin", 128));
+    sum = mil_add(f, sum, mil_const_blob(f, pair, "@model_path/b.bin", 64));
+    mil_output(f, "y", sum);
+    ane_error e = {0};
+    assert_ok(mil_run_pass(p, MIL_PASS_CSE, &e), &e);
+    assert_int_equal(count_ops(f, MIL_OP_CONST), 3);
+    mil_program_free(p);
+}
+
+/* ---- constant folding ---- */
+
+static void test_fold_evaluates(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value x = mil_input(f, "x", shape(MIL_FP32, 1, 2, 0, 0, 0));
+    const float numbers[] = {1, 2, 3, 4, 5, 6};
+    mil_value k = mil_const_floats(f, shape(MIL_FP32, 2, 2, 3, 0, 0), numbers);
+    const int32_t axes[] = {1};
+    mil_value sum = mil_reduce_sum(f, mil_exp(f, k), 1, axes, false);
+    mil_value parts[2];
+    mil_split(f, sum, 2, 0, parts);
+    mil_output(f, "y", mil_mul(f, x, mil_concat(f, 2, parts, 0)));
+    mil_output(
+        f, "z", mil_cast(f, mil_reduce_sum(f, k, 1, axes, false), MIL_FP16)); /* small integers: exact */
+    apply(p, MIL_PASS_FOLD_CONSTANTS);
+    assert_int_equal(count_ops(f, MIL_OP_EXP) + count_ops(f, MIL_OP_SPLIT) + count_ops(f, MIL_OP_CONCAT), 0);
+    assert_int_equal(count_ops(f, MIL_OP_MUL), 1);
+    assert_non_null(f->values[mil_find(f, "z")].constant);
+    mil_program_free(p);
+}
+
+static void test_fold_keeps_large_and_failing(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value one = mil_const_float(f, MIL_FP32, 2);
+    mil_value pair = mil_const_floats(f, shape(MIL_FP32, 1, 2, 0, 0, 0), (float[]){1, 2});
+    mil_output(f, "large", mil_tile(f, mil_exp(f, pair), (int32_t[]){4096}));
+    mil_output(f, "outside", mil_gather(f, pair, mil_const_ints(f, 1, (int32_t[]){7}), 0));
+    mil_output(f, "y", mil_exp(f, one));
+    ane_error e = {0};
+    assert_ok(mil_run_pass(p, MIL_PASS_FOLD_CONSTANTS, &e), &e);
+    assert_int_equal(count_ops(f, MIL_OP_TILE), 1);
+    assert_int_equal(count_ops(f, MIL_OP_GATHER), 1);
+    assert_int_equal(count_ops(f, MIL_OP_EXP), 0);
+    mil_program_free(p);
+}
+
+static void test_fold_neutral(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_type t = shape(MIL_FP32, 2, 2, 3, 0, 0);
+    mil_value x = mil_input(f, "x", t), h = mil_sin(f, x);
+    mil_value ones = mil_const_floats(f, t, (float[]){1, 1, 1, 1, 1, 1});
+    mil_value zero = mil_const_float(f, MIL_FP32, 0);
+    h = mil_mul(f, ones, h);
+    h = mil_add_scalar(f, h, 0);
+    h = mil_add(f, zero, h);
+    h = mil_sub(f, h, zero);
+    h = mil_real_div(f, h, ones);
+    h = mil_pow_scalar(f, h, 1);
+    h = mil_identity(f, h);
+    h = mil_cast(f, h, MIL_FP32);
+    h = mil_slice_by_size(f, h, (int32_t[]){0, 0}, (int32_t[]){-1, 3});
+    h = mil_reshape(f, h, 2, t.dim);
+    h = mil_tile(f, h, (int32_t[]){1, 1});
+    h = mil_pad(f, h, (int32_t[]){0, 0, 0, 0}, 9);
+    h = mil_concat(f, 1, &h, 0);
+    mil_split(f, h, 1, 0, &h);
+    mil_output(f, "y", h);
+    mil_output(f, "same", mil_identity(f, x));
+    apply(p, MIL_PASS_FOLD_CONSTANTS);
+    apply(p, MIL_PASS_DEAD_CODE);
+    assert_int_equal(f->n_ops, 2); /* sin, and an identity for the output that is an input */
+    mil_program_free(p);
+}
+
+static void test_fold_keeps_what_counts(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value x = mil_input(f, "x", mil_scalar(MIL_FP32)),
+              r = mil_input(f, "r", shape(MIL_FP32, 1, 3, 0, 0, 0));
+    mil_value ones = mil_const_floats(f, shape(MIL_FP32, 1, 2, 0, 0, 0), (float[]){1, 1});
+    mil_value zero = mil_const_float(f, MIL_FP32, 0), one = mil_const_float(f, MIL_FP32, 1);
+    mil_output(f, "broadcast", mil_mul(f, x, ones));
+    mil_output(f, "negative", mil_sub(f, zero, x));
+    mil_output(f, "inverse", mil_real_div(f, one, x));
+    mil_output(f, "flip", mil_slice_by_index(f, r, (int32_t[]){-1}, (int32_t[]){-9}, (int32_t[]){-1}));
+    int before = f->n_ops;
+    apply(p, MIL_PASS_FOLD_CONSTANTS);
+    assert_int_equal(f->n_ops, before);
+    mil_program_free(p);
+}
+
+static void test_fold_views(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value x = mil_input(f, "x", shape(MIL_FP32, 3, 2, 3, 4, 0));
+    mil_value round_trip = mil_transpose(f, mil_transpose(f, x, (int32_t[]){2, 0, 1}), (int32_t[]){1, 2, 0});
+    mil_output(f, "a", mil_sin(f, round_trip));
+    mil_value twice = mil_transpose(f, mil_transpose(f, x, (int32_t[]){0, 2, 1}), (int32_t[]){2, 0, -2});
+    mil_output(f, "b", mil_cos(f, twice));
+    mil_value flat = mil_reshape(f, x, 2, (int64_t[]){6, 4});
+    mil_value long_way = mil_squeeze(f, mil_expand_dims(f, flat, 1, (int32_t[]){0}), 0, NULL);
+    mil_output(f, "c", mil_exp(f, mil_reshape(f, long_way, 1, (int64_t[]){-1})));
+    mil_output(f, "d", mil_abs(f, mil_reshape(f, flat, 3, (int64_t[]){2, 3, 4})));
+    apply(p, MIL_PASS_FOLD_CONSTANTS);
+    apply(p, MIL_PASS_DEAD_CODE);
+    assert_int_equal(count_ops(f, MIL_OP_TRANSPOSE), 1);
+    assert_int_equal(count_ops(f, MIL_OP_RESHAPE), 1);
+    assert_int_equal(count_ops(f, MIL_OP_EXPAND_DIMS) + count_ops(f, MIL_OP_SQUEEZE), 0);
+    mil_program_free(p);
+}
+
+/* ---- expansion ---- */
+
+static void test_expand_attention(void **state) {
+    (void)state;
+    for (int mask = 0; mask < 3; mask++) {
+        mil_program *p;
+        mil_function *f = new_function(&p);
+        mil_value q = mil_input(f, "q", shape(MIL_FP32, 4, 2, 2, 3, 4));
+        mil_value k = mil_input(f, "k", shape(MIL_FP32, 4, 2, 2, 5, 4));
+        mil_value v = mil_input(f, "v", shape(MIL_FP32, 4, 2, 2, 5, 6));
+        mil_value m =
+            mask ? mil_input(f, "m", shape(mask == 1 ? MIL_FP32 : MIL_BOOL, 2, 3, 5, 0, 0)) : MIL_NONE;
+        mil_output(f, "y", mil_scaled_dot_product_attention(f, q, k, v, m));
+        apply(p, MIL_PASS_EXPAND);
+        assert_int_equal(count_ops(f, MIL_OP_SCALED_DOT_PRODUCT_ATTENTION), 0);
+        assert_int_equal(count_ops(f, MIL_OP_MATMUL), 2);
+        mil_program_free(p);
+    }
+}
+
+static void test_expand_gelu(void **state) {
+    (void)state;
+    static const char *const modes[] = {"EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"};
+    for (int i = 0; i < 3; i++) {
+        mil_program *p;
+        mil_function *f = new_function(&p);
+        mil_output(f, "y", mil_gelu(f, mil_input(f, "x", shape(MIL_FP32, 2, 3, 4, 0, 0)), modes[i]));
+        apply(p, MIL_PASS_EXPAND);
+        assert_int_equal(count_ops(f, MIL_OP_GELU), 0);
+        mil_program_free(p);
+    }
+}
+
+static void test_expand_layer_norm(void **state) {
+    (void)state;
+    static const int32_t axes[3][2] = {{-1, 0}, {1, 0}, {2, 1}};
+    static const int n_axes[] = {1, 1, 2};
+    for (int i = 0; i < 3; i++) {
+        mil_program *p;
+        mil_function *f = new_function(&p);
+        mil_value x = mil_input(f, "x", shape(MIL_FP32, 3, 2, 3, 4, 0));
+        mil_type t = i == 0   ? shape(MIL_FP32, 1, 4, 0, 0, 0)
+                     : i == 1 ? shape(MIL_FP32, 1, 3, 0, 0, 0)
+                              : shape(MIL_FP32, 2, 3, 4, 0, 0);
+        mil_value gamma = mil_param(f, "gamma", t), beta = i == 1 ? MIL_NONE : mil_param(f, "beta", t);
+        mil_output(f, "y", mil_layer_norm(f, x, n_axes[i], axes[i], gamma, beta, 1e-3));
+        apply(p, MIL_PASS_EXPAND);
+        assert_int_equal(count_ops(f, MIL_OP_LAYER_NORM), 0);
+        mil_program_free(p);
+    }
+}
+
+static void test_expand_linear(void **state) {
+    (void)state;
+    for (int rank = 1; rank <= 3; rank++) {
+        mil_program *p;
+        mil_function *f = new_function(&p);
+        mil_value x = mil_input(f, "x",
+            rank == 1 ? shape(MIL_FP32, 1, 4, 0, 0, 0) : shape(MIL_FP32, rank, 2, rank == 2 ? 4 : 3, 4, 0));
+        mil_value w = mil_param(f, "w", shape(MIL_FP32, 2, 5, 4, 0, 0));
+        mil_value b = rank == 2 ? MIL_NONE : mil_param(f, "b", shape(MIL_FP32, 1, 5, 0, 0, 0));
+        mil_output(f, "y", mil_linear(f, x, w, b));
+        apply(p, MIL_PASS_EXPAND);
+        assert_int_equal(count_ops(f, MIL_OP_LINEAR), 0);
+        mil_program_free(p);
+    }
+}
+
+static void test_expand_refuses(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value y = mil_sin(f, mil_input(f, "x", mil_scalar(MIL_FP32))), result;
+    ane_error e = {0};
+    const mil_operation *op = &f->ops[f->values[y].op];
+    assert_false(mil_can_expand(op));
+    assert_false(mil_expand_op(f, op, &result, &e));
+    assert_error(&e, ANE_ERROR_ARGUMENT, "no composite");
+    mil_program_free(p);
+}
+
+/* ---- the table ---- */
+
+static void test_table(void **state) {
+    (void)state;
+    assert_string_equal(mil_pass_name(MIL_PASS_CSE), "cse");
+    assert_string_equal(mil_pass_name(MIL_PASS_FOLD_CONSTANTS), "fold_constants");
+    assert_null(mil_pass_name(MIL_PASS_COUNT));
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    ane_error e = {0};
+    assert_false(mil_run_pass(p, MIL_PASS_COUNT, &e));
+    assert_error(&e, ANE_ERROR_ARGUMENT, "unknown");
+    mil_input(f, "x", mil_scalar(MIL_FP32));
+    assert_false(mil_run_pass(p, MIL_PASS_DEAD_CODE, &e)); /* a pass wants a right program */
+    assert_error(&e, ANE_ERROR_ARGUMENT, "no outputs");
+    mil_program_free(p);
+}
+
+/* Names given by the user, labels and places survive; generated names never take an output's. */
+static void test_names_survive(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value x = mil_input(f, "x", shape(MIL_FP32, 2, 3, 4, 0, 0));
+    mil_value h = mil_name(f, mil_gelu(f, x, "EXACT"), "hidden");
+    f->ops[f->n_ops - 1].label = "first";
+    mil_value s = mil_name(f, mil_sin(f, h), "wave");
+    f->ops[f->n_ops - 1].label = "second";
+    f->ops[f->n_ops - 1].line = 7;
+    mil_output(f, "mul_0", mil_add(f, s, x)); /* the expansion's own multiplications want this name too */
+    apply(p, MIL_PASS_EXPAND);
+    assert_true(mil_find(f, "hidden") != MIL_NONE);
+    mil_value wave = mil_find(f, "wave");
+    assert_true(wave != MIL_NONE && f->values[wave].used_name);
+    assert_string_equal(f->ops[f->values[wave].op].label, "second");
+    assert_int_equal(f->ops[f->values[wave].op].line, 7);
+    assert_int_equal(mil_find(f, "mul_0"), f->outputs[0]);
+    mil_program_free(p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dead_code),
+        cmocka_unit_test(test_cse),
+        cmocka_unit_test(test_cse_constants),
+        cmocka_unit_test(test_cse_blobs),
+        cmocka_unit_test(test_fold_evaluates),
+        cmocka_unit_test(test_fold_keeps_large_and_failing),
+        cmocka_unit_test(test_fold_neutral),
+        cmocka_unit_test(test_fold_keeps_what_counts),
+        cmocka_unit_test(test_fold_views),
+        cmocka_unit_test(test_expand_attention),
+        cmocka_unit_test(test_expand_gelu),
+        cmocka_unit_test(test_expand_layer_norm),
+        cmocka_unit_test(test_expand_linear),
+        cmocka_unit_test(test_expand_refuses),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_names_survive),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
