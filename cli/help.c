@@ -51,8 +51,9 @@ static void print_option(FILE *out, const cli_option *o) {
     char spelling[128], help[1024], indent[8];
     snprintf(indent, sizeof indent, "%s", o->letter ? "  " : "      ");
     int at = fprintf(out, "%s%s", indent, cli_option_spelling(o, spelling, sizeof spelling));
+    bool fallback = o->fallback && o->fallback[0];
     snprintf(help, sizeof help, "%s%s%s%s%s%s", o->help, o->choices ? ": " : "", o->choices ? o->choices : "",
-        o->fallback ? " (default " : "", o->fallback ? o->fallback : "", o->fallback ? ")" : "");
+        fallback ? " (default " : "", fallback ? o->fallback : "", fallback ? ")" : "");
     if (at + 2 > COLUMN) {
         fputs("\n", out);
         at = 0;

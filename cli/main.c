@@ -7,6 +7,18 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
+    &cli_train,
+    &cli_generate,
+    &cli_eval,
+    &cli_convert,
+    &cli_data_synth,
+    &cli_data_info,
+    &cli_run,
+    &cli_check,
+    &cli_format,
+    &cli_grad,
+    &cli_info,
+    &cli_bench_train,
     &cli_version,
     &cli_help,
     NULL,

@@ -38,7 +38,7 @@ static void put_option(FILE *out, const cli_option *o) {
     fputs("\n", out);
     put_text(out, o->help);
     if (o->choices) fputs(": ", out), put_text(out, o->choices);
-    if (o->fallback) fputs(" (default ", out), put_text(out, o->fallback), fputs(")", out);
+    if (o->fallback && o->fallback[0]) fputs(" (default ", out), put_text(out, o->fallback), fputs(")", out);
     fputs("\n", out);
 }
 

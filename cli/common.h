@@ -1,0 +1,54 @@
+/* common.h - what several commands share. */
+#ifndef ANEMONE_CLI_COMMON_H
+#define ANEMONE_CLI_COMMON_H
+
+#include "anemone/device.h"
+#include "anemone/text.h"
+#include "cli/options.h"
+
+#include <jansson.h>
+
+/* Rows of an option table: where a command runs. */
+#define CLI_DEVICE_OPTIONS                                                                                   \
+    {.name = "device",                                                                                       \
+        .letter = 'd',                                                                                       \
+        .kind = CLI_STRING,                                                                                  \
+        .value = "DEVICE",                                                                                   \
+        .fallback = "cpu",                                                                                   \
+        .help = "where to run, with options behind a colon: cpu, cpu:threads=2,precision=fp16"},             \
+        {.name = "precision",                                                                                \
+            .kind = CLI_CHOICE,                                                                              \
+            .value = "P",                                                                                    \
+            .choices = "fp32|bf16|fp16",                                                                     \
+            .fallback = "fp32",                                                                              \
+            .help = "numbers to compute in (fp16 rounds every result, as the Neural Engine does)"},          \
+    {                                                                                                        \
+        .name = "threads", .kind = CLI_INT, .value = "N", CLI_BETWEEN(1, 1024),                              \
+        .help = "threads (default: all cores)"                                                               \
+    }
+
+/* --device, --precision and --threads as one device spec; false when it does not fit. */
+bool cli_device_spec(const cli_args *args, char *spec, size_t size, ane_error *e);
+ane_device *cli_open_device(const cli_args *args, ane_error *e);
+
+/* The tokenizer of --tokenizer `path`, else the one saved with `model`, else the byte tokenizer when its
+ * vocabulary is the model's; refuses one with more pieces than the model has. Needs a model of `vocab_size`
+ * tokens. */
+ane_tokenizer *cli_tokenizer_for_model(const char *path, const char *model, int32_t vocab_size, ane_error *e);
+
+/* "1,2,3" -> ids (free()). */
+bool cli_read_ids(const char *text, int32_t **ids, size_t *n, ane_error *e);
+
+/* One line of JSON on stdout; frees it. */
+void cli_put_json(json_t *object);
+/* A JSON string; bytes that are no UTF-8 make every byte above 127 a question mark. */
+json_t *cli_json_text(const char *text, size_t n);
+/* {"median": .., "min": .., "max": ..} of n > 0 numbers, which get sorted. */
+json_t *cli_json_spread(double *x, int n);
+
+/* "12,345,678" into `text`; returns `text`. */
+const char *cli_thousands(int64_t x, char *text, size_t size);
+
+double cli_seconds(void); /* a clock that only goes forward */
+
+#endif
