@@ -95,7 +95,7 @@ static bool run_step(bench *b, int threads, double ms[N_TIMES], ane_error *e) {
 static bool run_steps(bench *b, ane_error *e) {
     int threads = ane_device_capabilities(b->device)->threads;
     for (int64_t i = -WARM_UP; i < b->steps; i++) {
-        double ms[N_TIMES];
+        double ms[N_TIMES] = {0};
         if (!run_step(b, threads, ms, e)) return false;
         for (int k = 0; i >= 0 && k < N_TIMES; k++) b->ms[k][i] = ms[k];
     }

@@ -20,9 +20,9 @@ static double product_rate(int threads) {
         .alpha = 1,
         .a = x,
         .lda = N,
-        .b = x + N * N,
+        .b = x + (size_t)N * N,
         .ldb = N,
-        .c = x + 2 * N * N,
+        .c = x + (size_t)2 * N * N,
         .ldc = N};
     double best = 0;
     for (int i = 0; i < RUNS; i++) {

@@ -20,6 +20,10 @@ typedef struct port {
     float *weight;      /* of a weight */
 } port;
 
+/* How a kernel names them, by role. */
+typedef const char *name_fn(const ane_kernel *k, int index, mil_type *type);
+static name_fn *const name_of[] = {ane_kernel_input, ane_kernel_weight, ane_kernel_output};
+
 typedef struct session {
     mil_program *program;
     ane_device *device;
@@ -44,15 +48,13 @@ static void free_session(session *s) {
 static bool list_ports(session *s, ane_error *e) {
     const ane_kernel *k = s->kernel;
     int counts[] = {ane_kernel_inputs(k), ane_kernel_weights(k), ane_kernel_outputs(k)};
-    const char *(*const ask[])(const ane_kernel *, int, mil_type *) = {
-        ane_kernel_input, ane_kernel_weight, ane_kernel_output};
     s->ports = calloc((size_t)counts[0] + (size_t)counts[1] + (size_t)counts[2] + 1, sizeof *s->ports);
     if (!s->ports) return ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory");
     for (int kind = INPUT; kind <= OUTPUT; kind++)
         for (int i = 0; i < counts[kind]; i++) {
             port *p = &s->ports[s->n_ports++];
             p->role = (role)kind;
-            p->name = ask[kind](k, i, &p->type);
+            p->name = name_of[kind](k, i, &p->type);
         }
     return true;
 }
@@ -187,7 +189,7 @@ static int run(const cli_args *args, ane_error *e) {
     int64_t repeat = cli_int(args, "repeat");
     bool json = cli_flag(args, "json");
     double *ms = calloc((size_t)repeat, sizeof *ms);
-    bool ok = (ms || ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory")) && open_session(args, &s, e);
+    bool ok = ms ? open_session(args, &s, e) : ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory");
     if (ok && cli_flag(args, "plan")) ok = show_plan(&s);
     ok = ok && run_often(&s, repeat, ms, e) && put_outputs(&s, json, e);
     if (ok) put_speed(&s, json, ms, repeat);

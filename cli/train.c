@@ -304,13 +304,11 @@ const cli_command cli_train = {
                    "tokenizer is used, else "
                    "bytes: a preset gives the shape, and its vocabulary follows the tokenizer.",
     .options = options,
-    .examples =
-        (const char *const[]){"anemone data synth --out stories.txt --size 4M", "first, something to read",
-            "anemone train --model stories260k --data stories.txt --out runs/first --steps 500",
-            "train a small model on its bytes", "anemone train --resume runs/first", "continue after Ctrl-C",
-            "anemone train --model stories15m --data a.txt b.txt --tokenizer tokenizer.model --out runs/15m "
-            "--steps 20000 "
-            "--lr 5e-4 --warmup 500",
-            "a larger model with a SentencePiece vocabulary", NULL},
+    .examples = (const char *const[]){"anemone data synth --out stories.txt --size 4M",
+        "first, something to read",
+        "anemone train --model stories260k --data stories.txt --out runs/first --steps 500",
+        "train a small model on its bytes", "anemone train --resume runs/first", "continue after Ctrl-C",
+        "anemone train --model stories15m --data a.txt b.txt --tokenizer t.model --out runs/15m --steps 9999",
+        "a larger model with a SentencePiece vocabulary", NULL},
     .run = run,
 };

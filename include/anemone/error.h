@@ -54,4 +54,11 @@ void ane_error_clear(ane_error *e);
 /* The code's name, for example "io". Static storage. */
 const char *ane_code_name(ane_code code);
 
+/* Static analysers see one file at a time: tell them that these return false. */
+#if defined(__clang_analyzer__) && !defined(ANEMONE_ERROR_IMPLEMENTATION)
+#define ane_fail(...) (ane_fail(__VA_ARGS__), false)
+#define ane_hint(...) (ane_hint(__VA_ARGS__), false)
+#define ane_at(...) (ane_at(__VA_ARGS__), false)
+#endif
+
 #endif

@@ -1,3 +1,4 @@
+#define ANEMONE_ERROR_IMPLEMENTATION
 #include "anemone/error.h"
 
 #include <stdarg.h>

@@ -119,9 +119,9 @@ static bool read_descr(cursor *c, ane_npy *a) {
     if (c->at < c->end && *c->at == '[')
         return ane_fail(c->error, ANE_ERROR_UNSUPPORTED, c->name,
             "the array has records (structured dtype); only plain numbers are read");
-    char descr[16];
+    char descr[16] = "";
     if (!read_string(c, descr, sizeof descr)) return false;
-    char *end;
+    char *end = descr;
     long item = descr[0] && descr[1] ? strtol(descr + 2, &end, 10) : 0;
     if (descr[0] == '>')
         return ane_fail(c->error, ANE_ERROR_UNSUPPORTED, c->name,
@@ -207,12 +207,12 @@ bool ane_npy_parse(ane_npy *a, const void *bytes, size_t size, const char *name,
 
 /* Where element `index` (row by row) lies when columns come first. */
 static int64_t fortran_index(const ane_npy *a, int64_t index) {
-    int64_t place = 0, stride[ANE_NPY_MAX_RANK], step = 1;
+    int64_t place = 0, stride[ANE_NPY_MAX_RANK] = {0}, step = 1;
     for (int i = 0; i < a->rank; i++) {
         stride[i] = step;
         step *= a->dim[i];
     }
-    for (int i = a->rank - 1; i >= 0; i--) {
+    for (int i = a->rank; i-- > 0;) {
         place += index % a->dim[i] * stride[i];
         index /= a->dim[i];
     }
