@@ -23,7 +23,8 @@ typedef struct ane_generate_stats {
     int32_t prompt_tokens, new_tokens;
     double prompt_ms, decode_ms;
 } ane_generate_stats;
-/* Feed the prompt (n >= 1 tokens), then sample up to max_new tokens, stopping after stop_token (-1: never). */
+/* Feed the prompt (n >= 1 tokens), then sample up to max_new tokens, or as many as the decoder has room for. It ends at
+ * stop_token (-1: none), which is neither told to `each` nor counted. `each` and `stats` may be NULL. */
 bool ane_generate(ane_decoder *d, const int32_t *prompt, int32_t n, int32_t max_new, int32_t stop_token,
     const ane_sampling *s, ane_token_fn *each, void *context, ane_generate_stats *stats, ane_error *e);
 
@@ -33,7 +34,7 @@ typedef struct ane_evaluation {
     double bits_per_byte; /* negative when the bytes are not known */
     int64_t tokens;
 } ane_evaluation;
-/* Loss over all windows of a split, or its first max_batches. */
+/* Loss over all windows of a split, each once, or its first max_batches (0: all). */
 bool ane_evaluate(ane_device *d, ane_weights *weights, const ane_dataset *data, ane_split split, int32_t batch,
     int32_t seq, int64_t max_batches, ane_evaluation *result, ane_error *e);
 

@@ -66,10 +66,13 @@ typedef struct ane_train_options {
     ane_schedule schedule;      /* total is `steps` */
     ane_adamw_options adamw;
     double validation;          /* fraction held out */
-    /* how often, in steps; 0: never */
-    int64_t eval_every, eval_batches, save_every, sample_every, log_every;
+    /* how often, in steps; 0: never. With an interval, the last step is evaluated and sampled too; the end, however it
+     * comes, is saved always. */
+    int64_t eval_every, eval_batches, save_every, sample_every;
     int keep;                   /* checkpoints kept; 0: all */
     const char *sample_prompt;
+    /* for the listener alone: log.jsonl has every step */
+    int64_t log_every;
     bool json, quiet;
 } ane_train_options;
 
@@ -92,7 +95,14 @@ typedef struct ane_train_event {
 typedef void ane_train_listener(void *context, const ane_train_event *event);
 
 /* Start a new run in options->out, or continue the newest good checkpoint of `resume` (then options is NULL or
- * overrides stop_after and device alone). `*stop` may be set from a signal handler: the step is finished, the run saved. */
+ * overrides stop_after and device alone; a model, data, tokenizer or out that differs from the run's is refused). `*stop`
+ * may be set from a signal handler: the step is finished, the run saved. `stop` and `listener` may be NULL.
+ *
+ * N + M steps in one go, and N steps, any end, resume, M steps, give the same bits: weights, optimizer and the values in
+ * the log, on the same machine with the same threads and precision. A step whose loss or gradient is not finite changes
+ * nothing and is told; ten in a row end the run with ANE_ERROR_NUMERIC. After the first step nothing is allocated but for
+ * evaluations, samples and checkpoints. A checkpoint that cannot be saved on the way is a warning (the next one may
+ * succeed), at the end an error. */
 bool ane_train(const ane_train_options *options, const char *resume, const volatile int *stop,
     ane_train_listener *listener, void *context, ane_error *e);
 

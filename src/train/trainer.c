@@ -1,0 +1,62 @@
+/* The loop of a training run. */
+#include "train/trainer.h"
+
+#include <stdlib.h>
+
+enum { MOST_SKIPPED = 10 };
+
+/* Is it time for what happens every so many steps, and at the last one? */
+static bool is_due(const ane_trainer *t, int64_t every) {
+    return every > 0 && (t->state.step % every == 0 || t->state.step == t->config.options.steps);
+}
+
+static bool check_skipped(const ane_trainer *t, ane_error *e) {
+    if (t->skipped_in_a_row < MOST_SKIPPED) return true;
+    ane_fail(e, ANE_ERROR_NUMERIC, t->run.text,
+        "The loss or the gradient was not finite in %d steps in a row.", MOST_SKIPPED);
+    return ane_hint(e,
+        "Begin a new run with a lower learning rate or a longer warm-up, perhaps from an earlier "
+        "checkpoint's weights.");
+}
+
+/* Evaluation and sample come before the save: what they draw belongs to this step, and a resumed run does not
+ * repeat them. */
+static bool step(ane_trainer *t, ane_error *e) {
+    const ane_train_options *o = &t->config.options;
+    ane_step_record record;
+    if (!ane_trainer_step(t, &record, e) || !ane_trainer_report_step(t, &record, e) || !check_skipped(t, e))
+        return false;
+    if (t->can_evaluate && is_due(t, o->eval_every) && !ane_trainer_evaluate(t, e)) return false;
+    if (is_due(t, o->sample_every) && !ane_trainer_sample(t, e)) return false;
+    bool last = t->state.step == o->steps;
+    return last || !is_due(t, o->save_every) || ane_trainer_save(t, false, e);
+}
+
+/* Is there a step to make, and leave to make it? */
+static bool goes_on(const ane_trainer *t, const volatile int *stop) {
+    bool at_limit = t->stop_after > 0 && t->state.step >= t->stop_after;
+    return t->state.step < t->config.options.steps && !at_limit && !(stop && *stop);
+}
+
+static bool run(ane_trainer *t, const volatile int *stop, ane_error *e) {
+    while (goes_on(t, stop))
+        if (!step(t, e)) return false;
+    if (t->saved_step != t->state.step && !ane_trainer_save(t, true, e)) return false;
+    return ane_trainer_end(t, stop && *stop && t->state.step < t->config.options.steps, e);
+}
+
+bool ane_train(const ane_train_options *options, const char *resume, const volatile int *stop,
+    ane_train_listener *listener, void *context, ane_error *e) {
+    ane_trainer *t = calloc(1, sizeof *t);
+    if (!t) return ane_fail(e, ANE_ERROR_MEMORY, "trainer", "Out of memory.");
+    t->log.fd = -1;
+    t->listener = listener;
+    t->context = context;
+    bool ready = resume    ? ane_trainer_resume(t, resume, options, e)
+                 : options ? ane_trainer_start(t, options, e)
+                           : ane_fail(e, ANE_ERROR_ARGUMENT, "train", "Neither options nor a run to resume.");
+    bool ok = ready && run(t, stop, e);
+    ane_trainer_free(t);
+    free(t);
+    return ok;
+}

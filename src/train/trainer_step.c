@@ -1,0 +1,82 @@
+/* One step: batches, loss and gradients, update. Every part is timed by the clock; see runlog.h. */
+#include "train/trainer.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+
+enum { SCALE_GROWS_AFTER = 2000 };
+static const double LARGEST_SCALE = 16777216; /* 2^24 */
+
+/* Mean loss of the accumulated batches; gradients are those of the mean, times the loss scale. */
+static bool forward_backward(ane_trainer *t, ane_step_record *r, ane_error *e) {
+    const ane_train_options *o = &t->config.options;
+    double scale = t->state.loss_scale / o->accumulate, sum = 0;
+    for (int32_t i = 0; i < o->accumulate; i++) {
+        double start = ane_clock_ms(), loss;
+        if (!ane_dataset_batch(t->data, ANE_TRAIN, o->seed, t->state.data_position, o->batch, o->seq,
+                t->tokens, t->targets, e))
+            return false;
+        t->state.data_position++;
+        r->timers.data += ane_clock_ms() - start;
+        if (!ane_network_loss(t->network, t->tokens, t->targets, scale, &loss, e)) return false;
+        sum += loss;
+    }
+    r->loss = sum / o->accumulate;
+    return true;
+}
+
+/* Loss scaling as for any fp16 training: half after an overflow, double after a long time without
+ * (Micikevicius et al. 2018, arXiv:1710.03740). Other precisions need none: their scale stays 1. */
+static void adapt_scale(ane_trainer *t, bool skipped) {
+    ane_train_state *s = &t->state;
+    if (t->config.precision != ANE_FP16) return;
+    if (skipped) {
+        s->loss_scale = fmax(1, s->loss_scale / 2);
+        s->good_steps = 0;
+    } else if (++s->good_steps == SCALE_GROWS_AFTER) {
+        s->loss_scale = fmin(LARGEST_SCALE, s->loss_scale * 2);
+        s->good_steps = 0;
+    }
+}
+
+/* A loss that is no number must change nothing, whatever the gradients are: a scale that is no number sees to
+ * that. */
+static bool update(ane_trainer *t, ane_step_record *r, ane_error *e) {
+    double start = ane_clock_ms(), scale = isfinite(r->loss) ? 1 / t->state.loss_scale : NAN;
+    int threads = ane_device_capabilities(t->device)->threads;
+    r->lr = ane_schedule_lr(&t->config.options.schedule, t->state.step);
+    r->grad_norm = ane_adamw_update(t->optimizer, t->weights, t->gradients, scale, r->lr, threads);
+    r->skipped = !isfinite(r->grad_norm);
+    double updated = ane_clock_ms();
+    r->timers.optimizer = updated - start;
+    if (!r->skipped && !ane_network_weights_changed(t->network, e)) return false;
+    r->timers.weights = ane_clock_ms() - updated;
+    return true;
+}
+
+static void rate(const ane_trainer *t, ane_step_record *r) {
+    double seconds = r->ms / 1e3, flops = ane_network_step_flops(t->network) * t->config.options.accumulate;
+    r->tokens_per_second = (double)r->tokens / seconds;
+    r->mfu = t->peak_flops > 0 ? flops / seconds / t->peak_flops : 0;
+}
+
+bool ane_trainer_step(ane_trainer *t, ane_step_record *r, ane_error *e) {
+    const ane_train_options *o = &t->config.options;
+    double start = ane_clock_ms();
+    *r = (ane_step_record){.step = t->state.step + 1,
+        .tokens = (int64_t)o->batch * o->seq * o->accumulate,
+        .loss_scale = t->state.loss_scale,
+        .timers.report = t->report_ms};
+    ane_network_timers_reset(t->network);
+    if (!forward_backward(t, r, e) || !update(t, r, e)) return false;
+    adapt_scale(t, r->skipped);
+    t->skipped_in_a_row = r->skipped ? t->skipped_in_a_row + 1 : 0;
+    r->timers.network = ane_network_timers_get(t->network);
+    t->state.step++;
+    t->state.tokens += r->tokens;
+    r->ms = ane_clock_ms() - start + t->report_ms;
+    t->state.seconds += r->ms / 1e3;
+    rate(t, r);
+    return true;
+}
