@@ -4,8 +4,10 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 find_package(ZLIB REQUIRED)
 
-# OpenMP, asked for by every compiler in its own way; macOS has libdispatch instead.
-if(NOT APPLE)
+# OpenMP, asked for by every compiler in its own way; macOS has libdispatch instead, and without either there are plain
+# threads, which ThreadSanitizer can see through.
+option(ANEMONE_OPENMP "Use OpenMP when it is found" ON)
+if(ANEMONE_OPENMP AND NOT APPLE)
   find_package(OpenMP COMPONENTS C)
 endif()
 

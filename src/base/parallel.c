@@ -2,14 +2,16 @@
 
 #if defined(_OPENMP)
 #include <omp.h>
+#else
+#include <pthread.h>
 #endif
 #if defined(__APPLE__)
 #include <dispatch/dispatch.h>
-#include <pthread.h>
 #endif
 #if defined(__linux__)
 #include <sched.h>
 #endif
+#include <stdbool.h>
 #include <unistd.h>
 
 /* Part `i` of `parts`: whole grains, spread evenly. */
@@ -20,7 +22,7 @@ static void part_bounds(int64_t n, int64_t grain, int64_t parts, int64_t i, int6
     if (*end > n) *end = n;
 }
 
-#if defined(__APPLE__)
+#if !defined(_OPENMP)
 typedef struct job {
     int64_t n, grain, parts;
     ane_range_fn *body;
@@ -42,7 +44,42 @@ static void run_part(void *argument, size_t i) {
     if (begin < end) j->body(j->context, begin, end);
     pthread_setspecific(nested_key, NULL);
 }
+
+#if defined(__APPLE__)
+static void run_beside(job *j) {
+    dispatch_apply_f((size_t)j->parts, DISPATCH_APPLY_AUTO, j, run_part);
+}
+#else
+enum { MOST_THREADS = 256 };
+
+typedef struct worker {
+    const job *j;
+    size_t part;
+} worker;
+
+static void *run_worker(void *argument) {
+    worker *w = argument;
+    run_part((void *)w->j, w->part);
+    return NULL;
+}
+
+/* One thread for each part but the first; a part that gets no thread runs here. */
+static void run_beside(job *j) {
+    pthread_t threads[MOST_THREADS];
+    worker workers[MOST_THREADS];
+    bool runs[MOST_THREADS] = {false};
+    size_t parts = (size_t)j->parts, threaded = parts < MOST_THREADS ? parts : MOST_THREADS;
+    for (size_t i = 1; i < threaded; i++) {
+        workers[i] = (worker){j, i};
+        runs[i] = pthread_create(&threads[i], NULL, run_worker, &workers[i]) == 0;
+    }
+    for (size_t i = 0; i < parts; i++)
+        if (i >= threaded || !runs[i]) run_part(j, i);
+    for (size_t i = 1; i < threaded; i++)
+        if (runs[i]) pthread_join(threads[i], NULL);
+}
 #endif
+#endif /* no OpenMP */
 
 void ane_parallel_for(int64_t n, int64_t grain, int threads, ane_range_fn *body, void *context) {
     if (n <= 0) return;
@@ -58,11 +95,11 @@ void ane_parallel_for(int64_t n, int64_t grain, int threads, ane_range_fn *body,
         }
         return;
     }
-#elif defined(__APPLE__)
+#else
     pthread_once(&nested_once, make_nested_key);
     if (parts > 1 && !pthread_getspecific(nested_key)) {
         job j = {n, grain, parts, body, context};
-        dispatch_apply_f((size_t)parts, DISPATCH_APPLY_AUTO, &j, run_part);
+        run_beside(&j);
         return;
     }
 #endif

@@ -1,4 +1,4 @@
-/* parallel.h - one way to use all cores: OpenMP on Linux, libdispatch on macOS, a plain loop elsewhere. */
+/* parallel.h - one way to use all cores: OpenMP, libdispatch on macOS, plain threads elsewhere. */
 #ifndef ANEMONE_BASE_PARALLEL_H
 #define ANEMONE_BASE_PARALLEL_H
 
