@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 bool cli_device_spec(const cli_args *args, char *spec, size_t size, ane_error *e) {
     const char *device = cli_string(args, "device"), *threads = cli_string(args, "threads");
@@ -120,10 +119,4 @@ const char *cli_thousands(int64_t x, char *text, size_t size) {
     }
     text[out] = 0;
     return text;
-}
-
-double cli_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

@@ -49,6 +49,4 @@ json_t *cli_json_spread(double *x, int n);
 /* "12,345,678" into `text`; returns `text`. */
 const char *cli_thousands(int64_t x, char *text, size_t size);
 
-double cli_seconds(void); /* a clock that only goes forward */
-
 #endif

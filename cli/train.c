@@ -185,8 +185,10 @@ static const cli_option options[] = {
     {0},
 };
 
-/* Options that may stand beside --resume: they change no number of the run. */
-static const char *const resumable[] = {"resume", "stop-after", "device", "log-every", "json", "quiet", NULL};
+/* Options that may stand beside --resume: they change no number of the run, or the library refuses them when
+ * they differ from what the run began with. */
+static const char *const resumable[] = {"resume", "stop-after", "device", "log-every", "json", "quiet",
+    "model", "data", "tokenizer", "out", NULL};
 
 static volatile sig_atomic_t signals;
 static volatile int stop;

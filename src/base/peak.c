@@ -1,10 +1,10 @@
 #include "base/peak.h"
 
+#include "base/clock.h"
 #include "base/parallel.h"
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -85,12 +85,6 @@ const char *ane_peak_vectors(void) {
     return best_unit().name;
 }
 
-static double seconds_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 typedef struct burst {
     burn_fn *burn;
     volatile float *results; /* one per thread, used so that the work is done */
@@ -108,9 +102,9 @@ double ane_peak_flops(int threads) {
     if (!b.results) return 0;
     double best = 0, flops = 2.0 * ROUNDS * CHAINS * u.lanes * threads;
     for (int i = 0; i < BURSTS; i++) {
-        double start = seconds_now();
+        double start = ane_clock_ms();
         ane_parallel_for(threads, 1, threads, run_part, &b);
-        double rate = flops / (seconds_now() - start);
+        double rate = 1e3 * flops / (ane_clock_ms() - start);
         if (rate > best) best = rate;
     }
     free((void *)b.results);
