@@ -21,6 +21,15 @@ typedef struct ane_block_param {
 /* The parameters of every block, in the order of the weight store. */
 void ane_block_params(const ane_model_config *c, ane_block_param params[ANE_BLOCK_PARAMS]);
 
+/* The master copy of a parameter of block `layer`, and of the head, whatever `layer` is; `store` is an
+ * ane_weights. */
+float *ane_block_master(const void *store, int layer, const char *name, int64_t *count);
+float *ane_head_master(const void *store, int layer, const char *name, int64_t *count);
+
+/* What is added to a score to hide it. exp(-1e4) is 0 in fp32 as in fp16, and -1e4 plus any score stays
+ * finite in fp16, which -65504 would not. */
+#define ANE_HIDDEN (-1e4f)
+
 /* ---- file formats
  * --------------------------------------------------------------------------------------------- */
 

@@ -62,10 +62,6 @@ static mil_value by_head(const block *b, mil_value x, int32_t heads) {
     return mil_transpose(b->f, x, (int32_t[]){3, 0, 1, 2, 4});
 }
 
-/* What is added to a score to hide it. exp(-1e4) is 0 in fp32 as in fp16, and -1e4 plus any score stays
- * finite in fp16, which -65504 would not. */
-static const float hidden = -1e4f;
-
 /* [S, S]: a token sees itself and what came before. */
 static mil_value causal_mask(const block *b) {
     int64_t s = b->s->seq;
@@ -76,7 +72,7 @@ static mil_value causal_mask(const block *b) {
         return MIL_NONE;
     }
     for (int64_t i = 0; i < s; i++)
-        for (int64_t j = i + 1; j < s; j++) mask[i * s + j] = hidden;
+        for (int64_t j = i + 1; j < s; j++) mask[i * s + j] = ANE_HIDDEN;
     mil_value v = mil_const_floats(b->f, mil_tensor(b->s->dtype, 2, (int64_t[]){s, s}), mask);
     free(mask);
     return v;

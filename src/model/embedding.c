@@ -1,0 +1,60 @@
+/* embedding.c - between tokens and channel-first activations. */
+#include "base/parallel.h"
+#include "model/host.h"
+
+enum { TILE = 16 }; /* columns of a tile: a cache line of floats */
+
+typedef struct gather_job {
+    float *out;
+    const float *table;
+    const int32_t *tokens; /* NULL: column n is row n of the table */
+    int64_t channels, columns;
+} gather_job;
+
+/* Columns begin to end, in tiles that write whole cache lines. */
+static void gather(void *context, int64_t begin, int64_t end) {
+    const gather_job *job = context;
+    for (int64_t tile = begin; tile < end; tile += TILE) {
+        int64_t n = end - tile < TILE ? end - tile : TILE;
+        const float *row[TILE];
+        for (int64_t j = 0; j < n; j++)
+            row[j] = job->table + (job->tokens ? job->tokens[tile + j] : tile + j) * job->channels;
+        for (int64_t c = 0; c < job->channels; c++) {
+            float *out = job->out + c * job->columns + tile;
+            for (int64_t j = 0; j < n; j++) out[j] = row[j][c];
+        }
+    }
+}
+
+void ane_embedding_gather(
+    float *x, const float *table, const int32_t *tokens, int64_t channels, int64_t columns, int threads) {
+    gather_job job = {x, table, tokens, channels, columns};
+    ane_parallel_for(columns, TILE, threads, gather, &job);
+}
+
+void ane_transpose(float *out, const float *in, int64_t rows, int64_t columns, int threads) {
+    gather_job job = {out, in, NULL, columns, rows};
+    ane_parallel_for(rows, TILE, threads, gather, &job);
+}
+
+typedef struct scatter_job {
+    float *table;
+    const float *d;
+    const int32_t *tokens;
+    int64_t channels, columns;
+} scatter_job;
+
+/* Channels begin to end of every column: a token that occurs twice is added up by one thread, in order. */
+static void scatter(void *context, int64_t begin, int64_t end) {
+    const scatter_job *job = context;
+    for (int64_t n = 0; n < job->columns; n++) {
+        float *row = job->table + job->tokens[n] * job->channels;
+        for (int64_t c = begin; c < end; c++) row[c] += job->d[c * job->columns + n];
+    }
+}
+
+void ane_embedding_scatter(
+    float *d_table, const float *d, const int32_t *tokens, int64_t channels, int64_t columns, int threads) {
+    scatter_job job = {d_table, d, tokens, channels, columns};
+    ane_parallel_for(channels, TILE, threads, scatter, &job);
+}

@@ -1,0 +1,42 @@
+/* host.h - the parts of a training step that the host computes: embedding, loss, products of parameter
+ * gradients. All are split over threads so that the result does not depend on how many there are. */
+#ifndef ANEMONE_MODEL_HOST_H
+#define ANEMONE_MODEL_HOST_H
+
+#include "anemone/device.h"
+#include "anemone/mil.h"
+
+/* x[channels, columns]: column n is row tokens[n] of table[vocab, channels]. */
+void ane_embedding_gather(
+    float *x, const float *table, const int32_t *tokens, int64_t channels, int64_t columns, int threads);
+/* Row tokens[n] of d_table += column n of d[channels, columns]. */
+void ane_embedding_scatter(
+    float *d_table, const float *d, const int32_t *tokens, int64_t channels, int64_t columns, int threads);
+/* in[rows, columns] -> out[columns, rows] */
+void ane_transpose(float *out, const float *in, int64_t rows, int64_t columns, int threads);
+
+/* Softmax and cross-entropy of every column of logits[vocab, columns] against targets[columns]; -1 is not
+ * counted. column_loss[columns] receives each one's loss in nats, 0 where the target is -1. With `gradient`,
+ * logits become scale * d(sum of the losses)/d(logits). */
+void ane_cross_entropy(float *logits, int64_t vocab, int64_t columns, const int32_t *targets, float scale,
+    bool gradient, double *column_loss, int threads);
+
+/* A buffer's elements as fp32 for the host: mapped when they are, else converted through `staging`. NULL on
+ * failure. Close with the same arguments. */
+float *ane_floats_open(ane_buffer *b, ane_access access, float *staging, ane_error *e);
+bool ane_floats_close(ane_buffer *b, ane_access access, float *staging, ane_error *e);
+
+/* How one parameter's gradient is formed from buffers. */
+typedef struct ane_product {
+    const mil_param_grad *how;
+    ane_buffer *left, *right; /* of a product */
+    ane_buffer *value;        /* otherwise: the gradient itself */
+    float *gradient;          /* where it is added */
+} ane_product;
+/* gradient += the product. staging[2] as for ane_floats_open, each as large as the largest operand that needs
+ * it. */
+bool ane_product_add(const ane_product *p, float *const staging[2], int threads, ane_error *e);
+/* 2 operations per multiply-add. */
+double ane_product_flops(const mil_param_grad *how);
+
+#endif

@@ -1,0 +1,133 @@
+/* loss.c - softmax and cross-entropy over channel-first logits, and their gradient, in place.
+ *
+ *     loss = log(sum_v exp(z_v - max)) + max - z_target,   d(loss)/d(z_v) = softmax(z)_v - [v = target]
+ *
+ * A row of logits holds one word's logit for every column, so columns are worked on side by side, in vectors.
+ */
+#include "base/half.h"
+#include "base/parallel.h"
+#include "model/host.h"
+
+#include <math.h>
+
+enum {
+    COLUMNS = 64, /* worked on together: four cache lines of a row */
+    FOLD = 128,   /* rows whose exponentials are added in fp32 before they go into the double sum */
+};
+
+typedef struct loss_job {
+    float *logits;
+    int64_t vocab, columns;
+    const int32_t *targets;
+    float scale;
+    bool gradient;
+    double *column_loss;
+} loss_job;
+
+/* exp(x) for x <= 0, to 1e-7 relative, without a branch, so that the compiler makes vectors of it: 2^n * e^r
+ * with n = round(x / ln 2), |r| <= ln(2) / 2, and e^r by its series to the seventh power. NaN stays NaN. */
+static inline __attribute__((always_inline)) float exp_negative(float x) {
+    const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves an integer in the low bits */
+    float clamped = x < -87.0f ? -87.0f : x;
+    float shifted = clamped * 1.44269504f + round;
+    float n = shifted - round;
+    float r = clamped - n * 0.693359375f + n * 2.12194440e-4f; /* ln 2 in two parts */
+    float p = 1.98412698e-4f;
+    p = p * r + 1.38888889e-3f;
+    p = p * r + 8.33333333e-3f;
+    p = p * r + 4.16666667e-2f;
+    p = p * r + 1.66666667e-1f;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    float power = ane_f32_from_bits((ane_bits_from_f32(shifted) << 23) + 0x3f800000u);
+    return x < -87.0f ? 0.0f : p * power;
+}
+
+static inline __attribute__((always_inline)) void find_maxima(
+    const loss_job *job, int64_t first, int n, float *max) {
+    for (int j = 0; j < n; j++) max[j] = -INFINITY;
+    for (int64_t v = 0; v < job->vocab; v++) {
+        const float *row = job->logits + v * job->columns + first;
+        for (int j = 0; j < n; j++) max[j] = row[j] > max[j] ? row[j] : max[j];
+    }
+}
+
+/* sum[j] = sum over v of exp(z - max); with a gradient, the exponentials replace the logits. */
+static inline __attribute__((always_inline)) void sum_exponentials(
+    const loss_job *job, int64_t first, int n, const float *max, double *sum) {
+    float part[COLUMNS] = {0};
+    for (int j = 0; j < n; j++) sum[j] = 0;
+    for (int64_t v = 0; v < job->vocab; v++) {
+        float *row = job->logits + v * job->columns + first;
+        if (job->gradient)
+            for (int j = 0; j < n; j++) part[j] += row[j] = exp_negative(row[j] - max[j]);
+        else
+            for (int j = 0; j < n; j++) part[j] += exp_negative(row[j] - max[j]);
+        if (v % FOLD != FOLD - 1 && v != job->vocab - 1) continue;
+        for (int j = 0; j < n; j++) sum[j] += part[j], part[j] = 0;
+    }
+}
+
+static inline __attribute__((always_inline)) void scale_gradient(
+    const loss_job *job, int64_t first, int n, const double *sum) {
+    float factor[COLUMNS];
+    for (int j = 0; j < n; j++) factor[j] = job->targets[first + j] < 0 ? 0 : (float)(job->scale / sum[j]);
+    for (int64_t v = 0; v < job->vocab; v++) {
+        float *row = job->logits + v * job->columns + first;
+        for (int j = 0; j < n; j++) row[j] *= factor[j];
+    }
+    for (int j = 0; j < n; j++)
+        if (job->targets[first + j] >= 0)
+            job->logits[job->targets[first + j] * job->columns + first + j] -= job->scale;
+}
+
+static inline __attribute__((always_inline)) void work(const loss_job *job, int64_t begin, int64_t end) {
+    float max[COLUMNS];
+    double sum[COLUMNS];
+    for (int64_t first = begin; first < end; first += COLUMNS) {
+        int n = (int)(end - first < COLUMNS ? end - first : COLUMNS);
+        find_maxima(job, first, n, max);
+        for (int j = 0; j < n; j++) { /* before the exponentials take the logits' place */
+            int32_t target = job->targets[first + j];
+            job->column_loss[first + j] =
+                target < 0 ? 0 : max[j] - job->logits[target * job->columns + first + j];
+        }
+        sum_exponentials(job, first, n, max, sum);
+        for (int j = 0; j < n; j++)
+            if (job->targets[first + j] >= 0) job->column_loss[first + j] += log(sum[j]);
+        if (job->gradient) scale_gradient(job, first, n, sum);
+    }
+}
+
+/* The same code for wider vectors; without fused multiply-add, so that every width gives the same bits. */
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) static void work_avx512(const loss_job *job, int64_t begin, int64_t end) {
+    work(job, begin, end);
+}
+
+__attribute__((target("avx2"))) static void work_avx2(const loss_job *job, int64_t begin, int64_t end) {
+    work(job, begin, end);
+}
+#endif
+
+static void loss_range(void *context, int64_t begin, int64_t end) {
+    const loss_job *job = context;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        work_avx512(job, begin, end);
+        return;
+    }
+    if (__builtin_cpu_supports("avx2")) {
+        work_avx2(job, begin, end);
+        return;
+    }
+#endif
+    work(job, begin, end);
+}
+
+void ane_cross_entropy(float *logits, int64_t vocab, int64_t columns, const int32_t *targets, float scale,
+    bool gradient, double *column_loss, int threads) {
+    loss_job job = {logits, vocab, columns, targets, scale, gradient, column_loss};
+    ane_parallel_for(columns, 16, threads, loss_range, &job);
+}

@@ -1,0 +1,235 @@
+/* stage.c - see stage.h. */
+#include "model/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct slot {
+    const char *name;
+    int copy; /* -1: all */
+    ane_buffer *buffer;
+    bool owned;
+} slot;
+
+struct ane_stage {
+    ane_device *device;
+    mil_program *program;
+    mil_gradient *gradient; /* NULL without backward */
+    ane_kernel *forward, *backward;
+    int copies;
+    ane_binding **forwards, **backwards; /* [copies] */
+    ane_product *products;               /* [copies][gradient->n_param_grads] */
+    slot *slots;
+    int n_slots, room;
+};
+
+static void free_bindings(ane_binding **bindings, int n) {
+    for (int i = 0; bindings && i < n; i++) ane_binding_free(bindings[i]);
+    free(bindings);
+}
+
+void ane_stage_free(ane_stage *s) {
+    if (!s) return;
+    free_bindings(s->forwards, s->copies);
+    free_bindings(s->backwards, s->copies);
+    for (int i = 0; i < s->n_slots; i++)
+        if (s->slots[i].owned) ane_buffer_free(s->slots[i].buffer);
+    if (s->forward) ane_kernel_free(s->forward);
+    if (s->backward) ane_kernel_free(s->backward);
+    mil_gradient_free(s->gradient);
+    mil_program_free(s->program);
+    free(s->slots);
+    free(s->products);
+    free(s);
+}
+
+static bool no_memory(ane_error *e) {
+    return ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory.");
+}
+
+/* ---- compiling
+ * ------------------------------------------------------------------------------------------------------ */
+
+static bool derive(ane_stage *s, ane_error *e) {
+    static const char *const wrt[] = {"x"};
+    const mil_grad_options options = {.n_wrt = 1, .wrt = wrt, .recompute_cheap = true};
+    s->gradient = mil_differentiate(mil_program_function(s->program, NULL), &options, e);
+    if (!s->gradient) return false;
+    s->forward = ane_device_compile(s->device, s->gradient->forward, NULL, e);
+    s->backward = s->forward ? ane_device_compile(s->device, s->gradient->backward, NULL, e) : NULL;
+    s->products = calloc((size_t)(s->copies * s->gradient->n_param_grads) + 1, sizeof *s->products);
+    if (!s->products) return no_memory(e);
+    return s->backward != NULL;
+}
+
+ane_stage *ane_stage_new(ane_device *d, mil_program *p, int copies, bool backward, ane_error *e) {
+    ane_stage *s = calloc(1, sizeof *s);
+    if (!s) {
+        mil_program_free(p);
+        no_memory(e);
+        return NULL;
+    }
+    s->device = d;
+    s->program = p;
+    s->copies = copies;
+    s->forwards = calloc((size_t)copies, sizeof(ane_binding *));
+    s->backwards = calloc((size_t)copies, sizeof(ane_binding *));
+    bool ok = s->forwards && s->backwards ? mil_program_ok(p, e) : no_memory(e);
+    if (ok && backward)
+        ok = derive(s, e);
+    else if (ok)
+        ok = (s->forward = ane_device_compile(d, p, NULL, e)) != NULL;
+    if (ok) return s;
+    ane_stage_free(s);
+    return NULL;
+}
+
+/* ---- buffers by name
+ * ------------------------------------------------------------------------------------------------- */
+
+static bool add_slot(ane_stage *s, int copy, const char *name, ane_buffer *buffer, bool owned, ane_error *e) {
+    if (s->n_slots == s->room) {
+        int room = s->room ? 2 * s->room : 64;
+        slot *grown = realloc(s->slots, (size_t)room * sizeof *grown);
+        if (!grown) return no_memory(e);
+        s->slots = grown;
+        s->room = room;
+    }
+    s->slots[s->n_slots++] = (slot){name, copy, buffer, owned};
+    return true;
+}
+
+bool ane_stage_give(ane_stage *s, int copy, const char *name, ane_buffer *buffer, ane_error *e) {
+    return add_slot(s, copy, name, buffer, false, e);
+}
+
+static ane_buffer *find(const ane_stage *s, int copy, const char *name) {
+    for (int i = 0; i < s->n_slots; i++)
+        if ((s->slots[i].copy == copy || s->slots[i].copy == -1) && strcmp(s->slots[i].name, name) == 0)
+            return s->slots[i].buffer;
+    return NULL;
+}
+
+static bool make(ane_stage *s, int copy, const char *name, mil_type type, ane_error *e) {
+    ane_buffer *b = ane_buffer_new(s->device, type, e);
+    if (!b) return false;
+    if (add_slot(s, copy, name, b, true, e)) return true;
+    ane_buffer_free(b);
+    return false;
+}
+
+/* ---- binding
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct masters {
+    ane_stage_param *param;
+    const void *weights, *gradients;
+} masters;
+
+static bool bind_weights(ane_binding *b, const ane_kernel *k, int copy, const masters *m, ane_error *e) {
+    for (int i = 0; i < ane_kernel_weights(k); i++) {
+        const char *name = ane_kernel_weight(k, i, NULL);
+        int64_t count = 0;
+        const float *master = m->param(m->weights, copy, name, &count);
+        if (!master) return ane_fail(e, ANE_ERROR_ARGUMENT, name, "The model has no weight of this name.");
+        if (!ane_bind_weight(b, name, master, count, e)) return false;
+    }
+    return true;
+}
+
+/* Bind every input and output of a kernel; outputs without a buffer get one, `shared` by all copies or not.
+ */
+static bool bind_buffers(
+    ane_stage *s, ane_binding *b, const ane_kernel *k, int copy, bool shared, ane_error *e) {
+    for (int i = 0; i < ane_kernel_inputs(k); i++) {
+        const char *name = ane_kernel_input(k, i, NULL);
+        ane_buffer *buffer = find(s, copy, name);
+        if (!buffer) return ane_fail(e, ANE_ERROR_ARGUMENT, name, "Nothing fills the input of this name.");
+        if (!ane_bind(b, name, buffer, 0, e)) return false;
+    }
+    for (int i = 0; i < ane_kernel_outputs(k); i++) {
+        mil_type type;
+        const char *name = ane_kernel_output(k, i, &type);
+        if (!find(s, copy, name) && !make(s, shared ? -1 : copy, name, type, e)) return false;
+        if (!ane_bind(b, name, find(s, copy, name), 0, e)) return false;
+    }
+    return true;
+}
+
+static bool bind_kernel(
+    ane_stage *s, ane_kernel *k, ane_binding **binding, int copy, const masters *m, ane_error *e) {
+    *binding = ane_binding_new(k, e);
+    return *binding && bind_weights(*binding, k, copy, m, e) &&
+           bind_buffers(s, *binding, k, copy, k == s->backward, e);
+}
+
+static bool find_products(ane_stage *s, int copy, const masters *m, ane_error *e) {
+    int n = s->gradient->n_param_grads;
+    for (int i = 0; i < n; i++) {
+        const mil_param_grad *how = &s->gradient->param_grads[i];
+        ane_product *p = &s->products[copy * n + i];
+        int64_t count = 0;
+        p->how = how;
+        p->gradient = m->param(m->gradients, copy, how->param, &count);
+        if (how->is_product) {
+            p->left = find(s, copy, how->left);
+            p->right = find(s, copy, how->right);
+        } else {
+            p->value = find(s, copy, how->value);
+        }
+        if (!p->gradient || !(how->is_product ? p->left && p->right : p->value != NULL))
+            return ane_fail(
+                e, ANE_ERROR_ARGUMENT, how->param, "No buffer holds what its gradient is formed from.");
+    }
+    return true;
+}
+
+bool ane_stage_bind(
+    ane_stage *s, ane_stage_param *param, const void *weights, const void *gradients, ane_error *e) {
+    const masters m = {param, weights, gradients};
+    for (int copy = 0; copy < s->copies; copy++) {
+        if (!bind_kernel(s, s->forward, &s->forwards[copy], copy, &m, e)) return false;
+        if (!s->backward) continue;
+        if (!bind_kernel(s, s->backward, &s->backwards[copy], copy, &m, e) || !find_products(s, copy, &m, e))
+            return false;
+    }
+    return true;
+}
+
+/* ---- running
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+bool ane_stage_forward(ane_stage *s, int copy, ane_error *e) {
+    return ane_run(s->forwards[copy], NULL, e);
+}
+
+bool ane_stage_backward(ane_stage *s, int copy, ane_error *e) {
+    return ane_run(s->backwards[copy], NULL, e);
+}
+
+bool ane_stage_products(ane_stage *s, int copy, float *const staging[2], int threads, ane_error *e) {
+    int n = s->gradient->n_param_grads;
+    for (int i = 0; i < n; i++)
+        if (!ane_product_add(&s->products[copy * n + i], staging, threads, e)) return false;
+    return true;
+}
+
+bool ane_stage_weights_changed(ane_stage *s, ane_error *e) {
+    for (int i = 0; i < s->copies; i++)
+        if (!ane_weights_changed(s->forwards[i], e) ||
+            (s->backward && !ane_weights_changed(s->backwards[i], e)))
+            return false;
+    return true;
+}
+
+double ane_stage_flops(const ane_stage *s) {
+    double flops = ane_kernel_flops(s->forward);
+    if (s->backward) {
+        flops += ane_kernel_flops(s->backward);
+        for (int i = 0; i < s->gradient->n_param_grads; i++)
+            flops += ane_product_flops(&s->gradient->param_grads[i]);
+    }
+    return flops * s->copies;
+}

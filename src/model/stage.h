@@ -1,0 +1,35 @@
+/* stage.h - a program of the network with its derivative, compiled once and bound several times.
+ *
+ * A stage has copies that share kernels: the blocks of a model are one stage with a copy per layer, the head
+ * is one with a single copy. Every input and output of forward and backward is a buffer found by name: one
+ * that was given, or one that the stage makes (an output of forward for each copy, an output of backward once
+ * for all). */
+#ifndef ANEMONE_MODEL_STAGE_H
+#define ANEMONE_MODEL_STAGE_H
+
+#include "model/host.h"
+
+typedef struct ane_stage ane_stage;
+
+/* The stage's master copy of a parameter in one of its copies; NULL when there is none. */
+typedef float *ane_stage_param(const void *store, int copy, const char *name, int64_t *count);
+
+/* Takes `p` over. `backward`: derive it by input "x". */
+ane_stage *ane_stage_new(ane_device *d, mil_program *p, int copies, bool backward, ane_error *e);
+void ane_stage_free(ane_stage *s);
+/* Use `buffer` under `name` in a copy; copy -1 is all of them. The caller keeps it. */
+bool ane_stage_give(ane_stage *s, int copy, const char *name, ane_buffer *buffer, ane_error *e);
+/* Make the buffers that were not given, bind everything. `gradients` NULL when there is no backward. */
+bool ane_stage_bind(
+    ane_stage *s, ane_stage_param *param, const void *weights, const void *gradients, ane_error *e);
+
+bool ane_stage_forward(ane_stage *s, int copy, ane_error *e);
+bool ane_stage_backward(ane_stage *s, int copy, ane_error *e);
+/* Add the parameter gradients of the copy whose backward ran last. */
+bool ane_stage_products(ane_stage *s, int copy, float *const staging[2], int threads, ane_error *e);
+bool ane_stage_weights_changed(ane_stage *s, ane_error *e);
+
+/* Of one run of all copies: forward, backward and products. */
+double ane_stage_flops(const ane_stage *s);
+
+#endif
