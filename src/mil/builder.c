@@ -73,16 +73,17 @@ mil_value mil_emit(
     for (int i = 0; results && i < n_results; i++) results[i] = MIL_NONE;
     if (!open_for_building(f)) return MIL_NONE;
     ane_error e = {0};
-    if (opcode < 0 || opcode >= MIL_OP_COUNT || n_results < 1) {
-        ane_fail(&e, ANE_ERROR_ARGUMENT, "mil_emit", "opcode %d with %d results is unknown", (int)opcode,
-            n_results);
+    if (opcode < 0 || opcode >= MIL_OP_COUNT) {
+        ane_fail(&e, ANE_ERROR_ARGUMENT, "mil_emit", "opcode %d is unknown", (int)opcode);
         return refuse(f, "operation", &e);
     }
     const mil_op_info *info = &mil_op_table[opcode];
     ane_arena *arena = f->program->arena;
     mil_operation op = {.opcode = opcode, .info = info, .n_results = n_results};
-    mil_type *types = ane_arena_array(arena, (size_t)n_results, sizeof *types);
+    mil_type *types = n_results > 0 ? ane_arena_array(arena, (size_t)n_results, sizeof *types) : NULL;
     op.args = copy_args(arena, info, args);
+    if (n_results < 1)
+        ane_fail(&e, ANE_ERROR_ARGUMENT, NULL, "expected at least one result; found %d", n_results);
     if (!types || !op.args) mil_no_memory(&e, info->name);
     if (e.code || !mil_op_infer(f, &op, types, &e) || !append(f, info, op.args, n_results, types, &e))
         return refuse(f, info->name, &e);
