@@ -117,7 +117,7 @@ bool ane_runlog_step(ane_runlog *log, const ane_step_record *r, ane_error *e) {
     ane_line_decimal(l, "ms", r->ms);
     put_timers(l, &r->timers);
     ane_line_decimal(l, "tokens_per_second", r->tokens_per_second);
-    ane_line_decimal(l, "mfu", r->mfu);
+    ane_line_number(l, "mfu", r->mfu);
     ane_line_number(l, "loss_scale", r->loss_scale);
     ane_line_bool(l, "skipped", r->skipped);
     return write_line(log, e);

@@ -1,0 +1,82 @@
+/* After the first step, a step allocates nothing: malloc itself is counted. */
+#include "train/run_fixture.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COUNTING 0
+#elif defined(__has_feature)
+#define COUNTING (!__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer))
+#elif defined(__GLIBC__)
+#define COUNTING 1
+#else
+#define COUNTING 0
+#endif
+
+static long count;
+
+#if COUNTING && defined(__GLIBC__)
+/* Take the place of the C library's: dynamic linking finds the program's own first. */
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
+
+void *malloc(size_t n) {
+    __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+    return __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size) {
+    __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t n) {
+    __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+    return __libc_realloc(p, n);
+}
+
+int posix_memalign(void **p, size_t align, size_t n) {
+    __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+    *p = __libc_memalign(align, n);
+    return *p ? 0 : 12;
+}
+
+void *aligned_alloc(size_t align, size_t n) {
+    __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+    return __libc_memalign(align, n);
+}
+static const bool counting = true;
+#else
+static const bool counting = false;
+#endif
+
+enum { STEPS = 12 };
+typedef struct counter {
+    long at[STEPS + 1];
+} counter;
+
+static void watch(void *context, const ane_train_event *v) {
+    counter *c = context;
+    if (v->type == ANE_EVENT_STEP) c->at[v->step] = __atomic_load_n(&count, __ATOMIC_RELAXED);
+}
+
+static void test_no_allocations(void **state) {
+    (void)state;
+    if (!counting) skip();
+    fixture f;
+    ane_error e = {0};
+    counter c = {0};
+    fixture_make(&f);
+    f.options.eval_every = 0;
+    f.options.accumulate = 2;
+    f.options.steps = STEPS;
+    new_run(&f, "counted");
+    assert_ok(ane_train(&f.options, NULL, NULL, watch, &c, &e), &e);
+    assert_true(c.at[1] > 0);
+    for (int step = 3; step <= STEPS; step++)
+        if (c.at[step] != c.at[step - 1])
+            fail_msg("step %d: %ld allocations", step, c.at[step] - c.at[step - 1]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_allocations)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
