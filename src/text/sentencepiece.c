@@ -201,10 +201,8 @@ static bool read_model(ane_tokenizer *t, wire model, ane_error *e) {
     s.eos = (wire){(const unsigned char *)"</s>", (const unsigned char *)"</s>" + 4};
     if (!read_specs(&s, model, e) || !check_specs(&s, e)) return false;
     field f;
-    while (model.at < model.end) {
-        read_field(&model, &f); /* read_specs saw that it is one */
+    while (read_field(&model, &f)) /* to the end: read_specs saw that all are fields */
         if (f.number == 1 && f.type == WIRE_BYTES && !read_piece(t, &s, f.bytes, e)) return false;
-    }
     if (s.unknowns != 1)
         return ane_fail(e, ANE_ERROR_FORMAT, NULL,
             "The model has %d pieces for unknown text; it must have one.", s.unknowns);

@@ -12,7 +12,7 @@ static const struct {
     int width;
 } llmc_kinds[] = {{20240520, 1, 2}, {20240801, 7, 4}};
 
-static uint32_t word(const unsigned char *data, int i) {
+static uint32_t word(const unsigned char *data, size_t i) {
     uint32_t w;
     memcpy(&w, data + 4 * i, sizeof w);
     return w;

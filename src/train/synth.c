@@ -32,7 +32,7 @@ bool ane_sentence_part(const ane_grammar *g, const char **text, ane_mention *par
     }
     bool capital = s[1] >= 'A' && s[1] <= 'Z', numbered = s[2] != '}';
     char letter = (char)(capital ? s[1] - 'A' + 'a' : s[1]);
-    *part = (ane_mention){NULL, 0, variable_of(g, letter), numbered ? s[2] - '0' : 0, capital};
+    *part = (ane_mention){"", 0, variable_of(g, letter), numbered ? s[2] - '0' : 0, capital};
     *text = s + (numbered ? 4 : 3);
     return true;
 }
