@@ -1,5 +1,5 @@
-/* Gradients of element-wise operations. d is the derivative by the result; shapes are brought back to the operand's
- * by undoing the broadcast. */
+/* Gradients of element-wise operations. d is the derivative by the result; shapes are brought back to the
+ * operand's by undoing the broadcast. */
 #include "mil/eval.h"
 #include "mil/grad.h"
 #include "mil/op_functions.h"
@@ -23,7 +23,8 @@ static void give(mil_grad_state *g, const mil_operation *op, mil_value v, mil_va
 #define Y mil_grad_forward(g, y)
 #define RESULT mil_grad_forward(g, op->results[0])
 
-/* ---- two operands ---------------------------------------------------------------------------------------------- */
+/* ---- two operands
+ * ---------------------------------------------------------------------------------------------- */
 
 bool mil_grad_add_op(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
     (void)e;
@@ -63,8 +64,10 @@ bool mil_grad_real_div(mil_grad_state *g, const mil_operation *op, const mil_val
     return true;
 }
 
-/* The winner gets it all; equal operands get half each. `larger` is the operand that wins when it is the larger. */
-static void pick(mil_grad_state *g, const mil_operation *op, mil_value larger, mil_value smaller, mil_value d) {
+/* The winner gets it all; equal operands get half each. `larger` is the operand that wins when it is the
+ * larger. */
+static void pick(
+    mil_grad_state *g, const mil_operation *op, mil_value larger, mil_value smaller, mil_value d) {
     if (!mil_grad_wants(g, larger) && !mil_grad_wants(g, smaller)) return;
     mil_function *b = g->b;
     mil_dtype dtype = mil_type_of(g->f, op->results[0])->dtype;
@@ -96,7 +99,8 @@ static mil_value pow_by_base(mil_grad_state *g, mil_value x, double exponent, mi
     return mil_mul(b, scaled, exponent == 2 ? X : mil_pow_scalar(b, X, exponent - 1));
 }
 
-/* z = x^y: dz/dx = y x^(y-1), dz/dy = z log(x). Where x is 0, z log(x) is 0: log's epsilon keeps it finite. */
+/* z = x^y: dz/dx = y x^(y-1), dz/dy = z log(x). Where x is 0, z log(x) is 0: log's epsilon keeps it finite.
+ */
 bool mil_grad_pow(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
     OPERANDS(g, op)
     mil_value y = mil_arg_value(op, "y");
@@ -106,8 +110,7 @@ bool mil_grad_pow(mil_grad_state *g, const mil_operation *op, const mil_value *d
     if (mil_grad_wants(g, x)) {
         double n = is_number ? mil_constant_at(&exponent->type, k->data, 0) : 0;
         if (is_number && n != 0) give(g, op, x, pow_by_base(g, x, n, d));
-        if (!is_number)
-            give(g, op, x, mil_mul(b, mil_mul(b, d, Y), mil_pow(b, X, mil_add_scalar(b, Y, -1))));
+        if (!is_number) give(g, op, x, mil_mul(b, mil_mul(b, d, Y), mil_pow(b, X, mil_add_scalar(b, Y, -1))));
     }
     if (mil_grad_wants(g, y)) give(g, op, y, mil_mul(b, mil_mul(b, d, RESULT), mil_log(b, X, 1e-45)));
     return true;
@@ -126,7 +129,8 @@ bool mil_grad_select(mil_grad_state *g, const mil_operation *op, const mil_value
     return true;
 }
 
-/* ---- one operand ------------------------------------------------------------------------------------------------- */
+/* ---- one operand
+ * ------------------------------------------------------------------------------------------------- */
 
 #define UNARY(name, derivative)                                                                              \
     bool mil_grad_##name(                                                                                    \
@@ -151,8 +155,7 @@ static mil_value silu_slope(mil_function *b, mil_value x) {
 static mil_value sign(mil_function *b, mil_value x) {
     mil_dtype dtype = mil_type_of(b, x)->dtype;
     mil_value zero = mil_const_float(b, dtype, 0);
-    return mil_sub(
-        b, mil_cast(b, mil_greater(b, x, zero), dtype), mil_cast(b, mil_less(b, x, zero), dtype));
+    return mil_sub(b, mil_cast(b, mil_greater(b, x, zero), dtype), mil_cast(b, mil_less(b, x, zero), dtype));
 }
 
 /* 1 where x > 0, else 0 */
@@ -192,7 +195,8 @@ bool mil_grad_identity(mil_grad_state *g, const mil_operation *op, const mil_val
     return true;
 }
 
-/* To and from floats; from an integer there is a path only if something made it of floats, which is an error there. */
+/* To and from floats; from an integer there is a path only if something made it of floats, which is an error
+ * there. */
 bool mil_grad_cast(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
     OPERANDS(g, op)
     mil_dtype dtype = mil_type_of(g->f, x)->dtype;

@@ -12,13 +12,15 @@ bool mil_grad_gather(mil_grad_state *g, const mil_operation *op, const mil_value
     if (!mil_gather_resolve(g->f, op, &s, e)) return false;
     if (!mil_grad_wants(g, x)) return true;
     if (s.batch_dims) return mil_grad_none(g, op, "batch_dims is not 0");
-    mil_value zeros = mil_grad_zeros(g, mil_type_of(g->f, x));
+    mil_value zeros = mil_back_zeros(g, mil_type_of(g->f, x));
     mil_grad_add(g, x, mil_scatter(g->b, zeros, mil_grad_forward(g, indices), d_results[0], s.axis, "add"));
     return true;
 }
 
-/* 1 for the updates that stay (the last of those with the same index), else 0: [1.., picks, 1..] as d's type. */
-static mil_value last_of_each(mil_grad_state *g, const mil_gather_geometry *s, mil_value indices, const mil_type *d) {
+/* 1 for the updates that stay (the last of those with the same index), else 0: [1.., picks, 1..] as d's type.
+ */
+static mil_value last_of_each(
+    mil_grad_state *g, const mil_gather_geometry *s, mil_value indices, const mil_type *d) {
     mil_function *b = g->b;
     int32_t *numbers = calloc((size_t)s->picks, sizeof *numbers);
     if (!numbers) {
@@ -30,14 +32,15 @@ static mil_value last_of_each(mil_grad_state *g, const mil_gather_geometry *s, m
     free(numbers);
     mil_type all = mil_tensor(MIL_INT32, 1, (int64_t[]){s->n});
     mil_value flat = mil_reshape(b, indices, 1, (int64_t[]){s->picks});
-    mil_value winner = mil_gather(b, mil_scatter(b, mil_grad_zeros(g, &all), flat, count, 0, "update"), flat, 0);
+    mil_value winner =
+        mil_gather(b, mil_scatter(b, mil_back_zeros(g, &all), flat, count, 0, "update"), flat, 0);
     const mil_type *it = mil_type_of(b, indices);
     mil_type shape = {.dtype = d->dtype, .rank = d->rank};
     for (int a = 0; a < d->rank; a++) {
         int at = a - s->axis;
         shape.dim[a] = at >= 0 && at < it->rank ? it->dim[at] : 1;
     }
-    return mil_grad_reshape(g, mil_cast(b, mil_equal(b, winner, count), d->dtype), &shape);
+    return mil_back_reshape(g, mil_cast(b, mil_equal(b, winner, count), d->dtype), &shape);
 }
 
 bool mil_grad_scatter(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
@@ -47,7 +50,8 @@ bool mil_grad_scatter(mil_grad_state *g, const mil_operation *op, const mil_valu
     mil_gather_geometry s;
     if (!mil_gather_resolve(g->f, op, &s, e)) return false;
     if (!mil_grad_wants(g, data) && !mil_grad_wants(g, updates)) return true;
-    if (!update && !sub && strcmp(mode, "add") != 0) return mil_grad_none(g, op, "mode is not add, sub or update");
+    if (!update && !sub && strcmp(mode, "add") != 0)
+        return mil_grad_none(g, op, "mode is not add, sub or update");
     mil_value indices = mil_grad_forward(g, mil_arg_value(op, "indices"));
     const mil_type *t = mil_type_of(g->f, updates);
     if (mil_grad_wants(g, updates)) {
@@ -57,7 +61,7 @@ bool mil_grad_scatter(mil_grad_state *g, const mil_operation *op, const mil_valu
         mil_grad_add(g, updates, taken);
     }
     if (mil_grad_wants(g, data)) { /* what was overwritten had no influence */
-        mil_value stays = update ? mil_scatter(g->b, d, indices, mil_grad_zeros(g, t), s.axis, "update") : d;
+        mil_value stays = update ? mil_scatter(g->b, d, indices, mil_back_zeros(g, t), s.axis, "update") : d;
         mil_grad_add(g, data, stays);
     }
     return true;

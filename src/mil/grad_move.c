@@ -6,14 +6,15 @@
 #include <string.h>
 
 /* expand_dims and squeeze too. */
-bool mil_grad_reshape_op(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
+bool mil_grad_reshape(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
     (void)e;
     mil_value x = mil_arg_value(op, "x");
-    if (mil_grad_wants(g, x)) mil_grad_add(g, x, mil_grad_reshape(g, d_results[0], mil_type_of(g->f, x)));
+    if (mil_grad_wants(g, x)) mil_grad_add(g, x, mil_back_reshape(g, d_results[0], mil_type_of(g->f, x)));
     return true;
 }
 
-bool mil_grad_transpose(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
+bool mil_grad_transpose(
+    mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
     mil_value x = mil_arg_value(op, "x");
     int32_t perm[MIL_MAX_RANK], back[MIL_MAX_RANK];
     if (!mil_transpose_resolve(g->f, op, perm, e)) return false;
@@ -22,7 +23,8 @@ bool mil_grad_transpose(mil_grad_state *g, const mil_operation *op, const mil_va
     return true;
 }
 
-/* ---- slices ------------------------------------------------------------------------------------------------------ */
+/* ---- slices
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* x reversed along one axis. */
 static mil_value reverse(mil_grad_state *g, mil_value x, int axis) {
@@ -45,16 +47,18 @@ static bool grad_slice(mil_grad_state *g, const mil_operation *op, mil_value d, 
     if (!mil_grad_wants(g, x)) return true;
     const mil_type *t = mil_type_of(g->f, x);
     mil_type sliced = mil_tensor(t->dtype, t->rank, s.count); /* before squeezing */
-    d = mil_grad_reshape(g, d, &sliced);
-    int last = -1; /* the last axis that was cut becomes a part, so that slices side by side are joined again */
+    d = mil_back_reshape(g, d, &sliced);
+    int last =
+        -1; /* the last axis that was cut becomes a part, so that slices side by side are joined again */
     for (int a = 0; a < t->rank; a++) {
         if (s.stride[a] < 0 && s.count[a] > 1) d = reverse(g, d, a);
         if (s.stride[a] < 0) s.begin[a] += (s.count[a] - 1) * s.stride[a];
         int64_t step = s.stride[a] < 0 ? -s.stride[a] : s.stride[a];
-        if (s.count[a] > 1) d = mil_grad_spread(g, d, a, step);
+        if (s.count[a] > 1) d = mil_back_spread(g, d, a, step);
         s.count[a] = (s.count[a] - 1) * step + 1;
         if (s.count[a] == t->dim[a]) continue;
-        if (last >= 0) d = mil_grad_pad(g, d, last, s.begin[last], t->dim[last] - s.begin[last] - s.count[last]);
+        if (last >= 0)
+            d = mil_back_pad(g, d, last, s.begin[last], t->dim[last] - s.begin[last] - s.count[last]);
         last = a;
     }
     if (last < 0)
@@ -64,15 +68,18 @@ static bool grad_slice(mil_grad_state *g, const mil_operation *op, mil_value d, 
     return true;
 }
 
-bool mil_grad_slice_by_size(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
+bool mil_grad_slice_by_size(
+    mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
     return grad_slice(g, op, d_results[0], e);
 }
 
-bool mil_grad_slice_by_index(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
+bool mil_grad_slice_by_index(
+    mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
     return grad_slice(g, op, d_results[0], e);
 }
 
-/* ---- concat, split ------------------------------------------------------------------------------------------------- */
+/* ---- concat, split
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Every n-th element of an axis, from `first`. */
 static mil_value every(mil_grad_state *g, mil_value x, int axis, int32_t first, int32_t n) {
@@ -99,7 +106,7 @@ bool mil_grad_concat(mil_grad_state *g, const mil_operation *op, const mil_value
         if (mil_grad_wants(g, v))
             mil_grad_add(g, v,
                 interleave ? every(g, d_results[0], axis, i, values->n)
-                           : mil_grad_slice(g, d_results[0], axis, begin, size));
+                           : mil_back_slice(g, d_results[0], axis, begin, size));
         begin += size;
     }
     return true;
@@ -117,7 +124,8 @@ bool mil_grad_split(mil_grad_state *g, const mil_operation *op, const mil_value 
     return true;
 }
 
-/* ---- tile, pad -------------------------------------------------------------------------------------------------------- */
+/* ---- tile, pad
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* The sum over the copies, axis by axis. */
 bool mil_grad_tile(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
@@ -135,13 +143,14 @@ bool mil_grad_tile(mil_grad_state *g, const mil_operation *op, const mil_value *
         d = mil_reduce_sum(g->b, d, 1, (const int32_t[]){1}, true);
         now.dim[a] = t->dim[a];
     }
-    mil_grad_add(g, x, mil_grad_reshape(g, d, t));
+    mil_grad_add(g, x, mil_back_reshape(g, d, t));
     return true;
 }
 
-/* What padding `size` elements at one end of an axis copied, added to where it came from. d: the core, edge: the
- * derivative by the padding. */
-static mil_value fold(mil_grad_state *g, mil_value d, mil_value edge, int axis, int64_t size, bool reflect, bool front) {
+/* What padding `size` elements at one end of an axis copied, added to where it came from. d: the core, edge:
+ * the derivative by the padding. */
+static mil_value fold(
+    mil_grad_state *g, mil_value d, mil_value edge, int axis, int64_t size, bool reflect, bool front) {
     if (edge == MIL_NONE) return d;
     const mil_type *t = mil_type_of(g->b, d);
     int64_t n = t->dim[axis];
@@ -154,10 +163,10 @@ static mil_value fold(mil_grad_state *g, mil_value d, mil_value edge, int axis, 
     }
     int64_t skipped = reflect ? 1 : 0; /* a reflection leaves the edge itself out */
     int64_t before = front ? skipped : n - size - skipped;
-    return mil_add(g->b, d, mil_grad_pad(g, edge, axis, before, n - size - before));
+    return mil_add(g->b, d, mil_back_pad(g, edge, axis, before, n - size - before));
 }
 
-bool mil_grad_pad_op(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
+bool mil_grad_pad(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
     mil_value x = mil_arg_value(op, "x"), d = d_results[0];
     const char *mode = mil_arg_string(g->f, op, "mode", "constant");
     bool constant = strcmp(mode, "constant") == 0, reflect = strcmp(mode, "reflect") == 0;
@@ -168,9 +177,9 @@ bool mil_grad_pad_op(mil_grad_state *g, const mil_operation *op, const mil_value
     for (int a = 0; a < t->rank; a++) {
         int64_t n = t->dim[a];
         bool has_front = !constant && before[a] > 0, has_back = !constant && after[a] > 0;
-        mil_value front = has_front ? mil_grad_slice(g, d, a, 0, before[a]) : MIL_NONE;
-        mil_value back = has_back ? mil_grad_slice(g, d, a, before[a] + n, after[a]) : MIL_NONE;
-        d = mil_grad_slice(g, d, a, before[a], n);
+        mil_value front = has_front ? mil_back_slice(g, d, a, 0, before[a]) : MIL_NONE;
+        mil_value back = has_back ? mil_back_slice(g, d, a, before[a] + n, after[a]) : MIL_NONE;
+        d = mil_back_slice(g, d, a, before[a], n);
         d = fold(g, d, front, a, before[a], reflect, true);
         d = fold(g, d, back, a, after[a], reflect, false);
     }

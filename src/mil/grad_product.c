@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-/* ---- matmul ------------------------------------------------------------------------------------------------------ */
+/* ---- matmul
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* One operand of a matmul: where it is, and its matrix as it lies in memory. */
 typedef struct side {
@@ -30,19 +31,22 @@ static mil_grad_operand backward_operand(mil_value v, bool transposed) {
     return (mil_grad_operand){v, false, transposed};
 }
 
-/* [batch, rows, columns] with the batch between rows and columns: [rows, batch * columns]; MIL_NONE stays so. */
+/* [batch, rows, columns] with the batch between rows and columns: [rows, batch * columns]; MIL_NONE stays so.
+ */
 static mil_value batch_inside(mil_grad_state *g, mil_value v, int64_t batch, int64_t rows, int64_t columns) {
     mil_type t = mil_tensor(MIL_VOID, 3, (int64_t[]){batch, rows, columns});
-    v = mil_transpose(g->b, mil_grad_reshape(g, v, &t), (const int32_t[]){1, 0, 2});
+    v = mil_transpose(g->b, mil_back_reshape(g, v, &t), (const int32_t[]){1, 0, 2});
     return mil_reshape(g->b, v, 2, (int64_t[]){rows, batch * columns});
 }
 
 /* The derivative by y alone, summed over the batch: y[K, N] = x^T d, or y[N, K] = d^T x. */
 static void product_by_y(mil_grad_state *g, side x, side y, mil_value d, int64_t m, int64_t k, int64_t n) {
     int64_t sum = x.batch * m;
-    mil_grad_operand left = forward_operand(x.v, true), right = backward_operand(d, true); /* [sum, K], [sum, N] */
-    if (x.transposed && x.batch == 1) left = forward_operand(x.v, false);                  /* [K, M] */
-    if (x.transposed && x.batch > 1) left = backward_operand(batch_inside(g, mil_grad_forward(g, x.v), x.batch, k, m), false);
+    mil_grad_operand left = forward_operand(x.v, true),
+                     right = backward_operand(d, true);                   /* [sum, K], [sum, N] */
+    if (x.transposed && x.batch == 1) left = forward_operand(x.v, false); /* [K, M] */
+    if (x.transposed && x.batch > 1)
+        left = backward_operand(batch_inside(g, mil_grad_forward(g, x.v), x.batch, k, m), false);
     if (y.transposed)
         mil_grad_add_product(g, y.v, right, left, n, sum, k);
     else
@@ -52,8 +56,9 @@ static void product_by_y(mil_grad_state *g, side x, side y, mil_value d, int64_t
 /* The derivative by x alone, summed over the batch: x[M, K] = d y^T, or x[K, M] = y d^T. */
 static void product_by_x(mil_grad_state *g, side x, side y, mil_value d, int64_t m, int64_t k, int64_t n) {
     int64_t sum = y.batch * n;
-    mil_grad_operand left = backward_operand(y.batch > 1 ? batch_inside(g, d, y.batch, m, n) : d, false); /* [M, sum] */
-    mil_grad_operand right = forward_operand(y.v, y.transposed);                                          /* [K, sum] */
+    mil_grad_operand left =
+        backward_operand(y.batch > 1 ? batch_inside(g, d, y.batch, m, n) : d, false); /* [M, sum] */
+    mil_grad_operand right = forward_operand(y.v, y.transposed);                      /* [K, sum] */
     if (!y.transposed && y.batch > 1)
         right = backward_operand(batch_inside(g, mil_grad_forward(g, y.v), y.batch, k, n), false);
     if (x.transposed)
@@ -67,9 +72,11 @@ static void batched(mil_grad_state *g, const mil_operation *op, side x, side y, 
     mil_function *b = g->b;
     mil_value other = mil_grad_forward(g, by_x ? y.v : x.v), r;
     if (by_x)
-        r = x.transposed ? mil_matmul(b, other, d, y.transposed, true) : mil_matmul(b, d, other, false, !y.transposed);
+        r = x.transposed ? mil_matmul(b, other, d, y.transposed, true)
+                         : mil_matmul(b, d, other, false, !y.transposed);
     else
-        r = y.transposed ? mil_matmul(b, d, other, true, x.transposed) : mil_matmul(b, other, d, !x.transposed, false);
+        r = y.transposed ? mil_matmul(b, d, other, true, x.transposed)
+                         : mil_matmul(b, other, d, !x.transposed, false);
     mil_value v = by_x ? x.v : y.v;
     mil_type z = *mil_type_of(g->f, op->results[0]); /* r's shape: the result's batch, v's matrix */
     z.dim[z.rank - 2] = by_x ? x.rows : y.rows;
@@ -97,7 +104,9 @@ bool mil_grad_matmul(mil_grad_state *g, const mil_operation *op, const mil_value
     return true;
 }
 
-/* ---- linear --------------------------------------------------------------------------------------------------------- */
+/* ---- linear
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 /* y[.., O] = x[.., I] W[O, I]^T + bias[O] */
 bool mil_grad_linear(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
@@ -107,18 +116,23 @@ bool mil_grad_linear(mil_grad_state *g, const mil_operation *op, const mil_value
     int64_t out = tw->dim[0], in = tw->dim[1], rows = mil_type_count(tx) / in;
     mil_value d = mil_reshape(g->b, d_results[0], 2, (int64_t[]){rows, out});
     if (mil_grad_wants(g, x))
-        mil_grad_add(g, x, mil_grad_reshape(g, mil_matmul(g->b, d, mil_grad_forward(g, w), false, false), tx));
+        mil_grad_add(
+            g, x, mil_back_reshape(g, mil_matmul(g->b, d, mil_grad_forward(g, w), false, false), tx));
     mil_grad_add_product(g, w, backward_operand(d, true), forward_operand(x, true), out, rows, in);
-    if (mil_grad_wants(g, bias)) mil_grad_add(g, bias, mil_reduce_sum(g->b, d, 1, (const int32_t[]){0}, false));
+    if (mil_grad_wants(g, bias))
+        mil_grad_add(g, bias, mil_reduce_sum(g->b, d, 1, (const int32_t[]){0}, false));
     return true;
 }
 
-/* ---- conv ----------------------------------------------------------------------------------------------------------- */
+/* ---- conv
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_pointwise(const mil_conv_geometry *s) {
     bool plain = s->groups == 1;
     for (int i = 0; i < s->n_spatial; i++)
-        plain = plain && s->kernel[i] == 1 && s->stride[i] == 1 && s->pad_before[i] == 0 && s->pad_after[i] == 0;
+        plain =
+            plain && s->kernel[i] == 1 && s->stride[i] == 1 && s->pad_before[i] == 0 && s->pad_after[i] == 0;
     return plain;
 }
 
@@ -135,10 +149,11 @@ static void pointwise(mil_grad_state *g, const mil_operation *op, const mil_conv
     int64_t out = s->out_channels, in = s->in_channels, n = places(s), batch = s->batch;
     mil_type rows = batch == 1 ? mil_tensor(MIL_VOID, 2, (int64_t[]){out, n})
                                : mil_tensor(MIL_VOID, 3, (int64_t[]){batch, out, n});
-    d = mil_grad_reshape(g, d, &rows);
+    d = mil_back_reshape(g, d, &rows);
     if (mil_grad_wants(g, x)) {
         mil_value weight = mil_reshape(g->b, mil_grad_forward(g, w), 2, (int64_t[]){out, in});
-        mil_grad_add(g, x, mil_grad_reshape(g, mil_matmul(g->b, weight, d, true, false), mil_type_of(g->f, x)));
+        mil_grad_add(
+            g, x, mil_back_reshape(g, mil_matmul(g->b, weight, d, true, false), mil_type_of(g->f, x)));
     }
     if (!mil_grad_wants(g, w)) return;
     mil_grad_operand left = backward_operand(d, false), right = forward_operand(x, false);
@@ -192,7 +207,7 @@ static mil_value patches(mil_grad_state *g, const mil_conv_geometry *s, mil_valu
         return MIL_NONE;
     }
     for (int i = 0; i < s->n_spatial; i++)
-        x = mil_grad_pad(g, x, 2 + i, s->pad_before[i], swept(s, i) - s->pad_before[i] - s->in[i]);
+        x = mil_back_pad(g, x, 2 + i, s->pad_before[i], swept(s, i) - s->pad_before[i] - s->in[i]);
     for (int64_t at = 0; at < kernel; at++)
         seen[at] = mil_reshape(g->b, seen_at(g, s, x, at), 4, (int64_t[]){s->batch, s->in_channels, 1, n});
     mil_value all = kernel == 1 ? seen[0] : mil_concat(g->b, (int)kernel, seen, 2);
@@ -208,15 +223,15 @@ static mil_value from_patches(mil_grad_state *g, const mil_conv_geometry *s, mil
         int64_t k[3];
         kernel_index(s, at, k);
         for (int i = 0; i < s->n_spatial; i++) seen.dim[2 + i] = s->out[i];
-        mil_value part = mil_grad_reshape(g, mil_grad_slice(g, d, 2, at, 1), &seen);
+        mil_value part = mil_back_reshape(g, mil_back_slice(g, d, 2, at, 1), &seen);
         for (int i = 0; i < s->n_spatial; i++) {
-            part = mil_grad_spread(g, part, 2 + i, s->stride[i]);
+            part = mil_back_spread(g, part, 2 + i, s->stride[i]);
             int64_t before = k[i] * s->dilation[i], size = (s->out[i] - 1) * s->stride[i] + 1;
-            part = mil_grad_pad(g, part, 2 + i, before, swept(s, i) - before - size);
+            part = mil_back_pad(g, part, 2 + i, before, swept(s, i) - before - size);
         }
         sum = sum == MIL_NONE ? part : mil_add(g->b, sum, part);
     }
-    for (int i = 0; i < s->n_spatial; i++) sum = mil_grad_slice(g, sum, 2 + i, s->pad_before[i], s->in[i]);
+    for (int i = 0; i < s->n_spatial; i++) sum = mil_back_slice(g, sum, 2 + i, s->pad_before[i], s->in[i]);
     return sum;
 }
 
@@ -238,13 +253,14 @@ static void general(mil_grad_state *g, const mil_operation *op, const mil_conv_g
     if (groups == 1) {
         mil_value left = s->batch == 1 ? d : batch_inside(g, d, s->batch, out, n);
         mil_value right = s->batch == 1 ? p : batch_inside(g, p, s->batch, taps, n);
-        mil_grad_add_product(g, w, backward_operand(left, false), backward_operand(right, false), out, s->batch * n, taps);
+        mil_grad_add_product(
+            g, w, backward_operand(left, false), backward_operand(right, false), out, s->batch * n, taps);
         return;
     }
     p = mil_reshape(b, p, 4, (int64_t[]){s->batch, groups, taps, n});
     mil_value dw = mil_matmul(b, by_group, p, false, true); /* [B, groups, O/groups, I/groups * K] */
     dw = mil_reduce_sum(b, dw, 1, (const int32_t[]){0}, false);
-    mil_grad_add(g, w, mil_grad_reshape(g, dw, mil_type_of(g->f, w)));
+    mil_grad_add(g, w, mil_back_reshape(g, dw, mil_type_of(g->f, w)));
 }
 
 bool mil_grad_conv(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {

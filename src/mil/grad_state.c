@@ -17,8 +17,8 @@ static void *get(mil_grad_state *g, size_t count, size_t size) {
 
 bool mil_grad_none(mil_grad_state *g, const mil_operation *op, const char *why) {
     char where[256];
-    ane_fail(&g->error, ANE_ERROR_UNSUPPORTED, mil_op_where(g->f, op, where, sizeof where), "%s has no gradient%s%s",
-        op->info->name, why[0] ? ": " : "", why);
+    ane_fail(&g->error, ANE_ERROR_UNSUPPORTED, mil_op_where(g->f, op, where, sizeof where),
+        "%s has no gradient%s%s", op->info->name, why[0] ? ": " : "", why);
     return ane_hint(&g->error, "Differentiate by other inputs (wrt), or make what it depends on a constant.");
 }
 
@@ -30,15 +30,16 @@ bool mil_grad_is_root(const mil_function *f, mil_value v) {
 mil_value mil_grad_same_memory(const mil_function *f, mil_value v) {
     while (f->values[v].op != MIL_NONE) {
         const mil_operation *op = &f->ops[f->values[v].op];
-        if (op->opcode != MIL_OP_RESHAPE && op->opcode != MIL_OP_EXPAND_DIMS && op->opcode != MIL_OP_SQUEEZE &&
-            op->opcode != MIL_OP_IDENTITY)
+        if (op->opcode != MIL_OP_RESHAPE && op->opcode != MIL_OP_EXPAND_DIMS &&
+            op->opcode != MIL_OP_SQUEEZE && op->opcode != MIL_OP_IDENTITY)
             return v;
         v = mil_arg_value(op, "x");
     }
     return v;
 }
 
-/* ---- forward values ------------------------------------------------------------------------------------------------ */
+/* ---- forward values
+ * ------------------------------------------------------------------------------------------------ */
 
 /* The constant again, in backward's own memory. */
 static mil_value emit_constant(mil_grad_state *g, mil_value v) {
@@ -56,7 +57,8 @@ static void emit_again(mil_grad_state *g, mil_value v) {
         args[a].n = op->args[a].n;
         args[a].values = get(g, (size_t)op->args[a].n, sizeof *args[a].values);
         if (!args[a].values) return;
-        for (int32_t i = 0; i < op->args[a].n; i++) args[a].values[i] = mil_grad_forward(g, op->args[a].values[i]);
+        for (int32_t i = 0; i < op->args[a].n; i++)
+            args[a].values[i] = mil_grad_forward(g, op->args[a].values[i]);
     }
     if (!args || !results) return;
     mil_emit(g->b, op->opcode, args, op->n_results, results);
@@ -80,7 +82,8 @@ mil_value mil_grad_forward(mil_grad_state *g, mil_value v) {
     return g->image[v];
 }
 
-/* ---- derivatives ----------------------------------------------------------------------------------------------------- */
+/* ---- derivatives
+ * ----------------------------------------------------------------------------------------------------- */
 
 bool mil_grad_wants(const mil_grad_state *g, mil_value v) {
     return v != MIL_NONE && g->depends[v] && mil_dtype_is_float(g->f->values[v].type.dtype);
@@ -123,8 +126,8 @@ static int by_place(const void *a, const void *b) {
     return x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
-/* Put parts of one axis that do not overlap side by side, zeros between them: one derivative of v's shape. What was
- * used is taken out of the list. */
+/* Put parts of one axis that do not overlap side by side, zeros between them: one derivative of v's shape.
+ * What was used is taken out of the list. */
 static mil_value join(mil_grad_state *g, mil_value v, mil_grad_sum *s) {
     mil_value *pieces = get(g, (size_t)s->n_parts, sizeof *pieces);
     if (!pieces) return MIL_NONE;
@@ -137,11 +140,11 @@ static mil_value join(mil_grad_state *g, mil_value v, mil_grad_sum *s) {
             s->parts[left++] = p;
             continue;
         }
-        pieces[n++] = mil_grad_pad(g, p.value, axis, p.begin - end, 0);
+        pieces[n++] = mil_back_pad(g, p.value, axis, p.begin - end, 0);
         end = p.begin + p.size;
     }
     s->n_parts = left;
-    pieces[n - 1] = mil_grad_pad(g, pieces[n - 1], axis, 0, whole - end);
+    pieces[n - 1] = mil_back_pad(g, pieces[n - 1], axis, 0, whole - end);
     return n == 1 ? pieces[0] : mil_concat(g->b, n, pieces, axis);
 }
 
@@ -186,7 +189,9 @@ mil_value mil_grad_unbroadcast(mil_grad_state *g, mil_value d, const mil_type *z
     return mil_reshape(g->b, d, x->rank, mil_type_of(g->b, d)->dim + lead);
 }
 
-/* ---- products ---------------------------------------------------------------------------------------------------------- */
+/* ---- products
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 /* True for the transpose of a matrix [rows, columns] that gives v. */
 static bool flips(const mil_function *f, const mil_operation *op, int64_t rows, int64_t columns) {
@@ -196,7 +201,8 @@ static bool flips(const mil_function *f, const mil_operation *op, int64_t rows, 
            perm[0] == 1 && t->dim[0] == rows && t->dim[1] == columns;
 }
 
-/* The parameter whose elements v holds, as a matrix [m, k] or, when *flipped, [k, m]; MIL_NONE when it is none. */
+/* The parameter whose elements v holds, as a matrix [m, k] or, when *flipped, [k, m]; MIL_NONE when it is
+ * none. */
 static mil_value param_behind(const mil_function *f, mil_value v, int64_t m, int64_t k, bool *flipped) {
     *flipped = false;
     for (;;) {
@@ -215,7 +221,8 @@ static mil_value param_behind(const mil_function *f, mil_value v, int64_t m, int
 bool mil_grad_is_param(const mil_grad_state *g, mil_value v) {
     const mil_type *t = &g->f->values[v].type;
     bool flipped;
-    return t->rank >= 2 && param_behind(g->f, v, t->dim[t->rank - 2], t->dim[t->rank - 1], &flipped) != MIL_NONE;
+    return t->rank >= 2 &&
+           param_behind(g->f, v, t->dim[t->rank - 2], t->dim[t->rank - 1], &flipped) != MIL_NONE;
 }
 
 static void keep_product(mil_grad_state *g, mil_grad_product p) {
@@ -233,21 +240,23 @@ static void keep_product(mil_grad_state *g, mil_grad_product p) {
 /* The operand as a matrix in backward, as its memory says. */
 static mil_value matrix(mil_grad_state *g, mil_grad_operand o, int64_t rows, int64_t columns) {
     mil_value v = o.is_forward ? mil_grad_forward(g, o.value) : o.value;
-    mil_type t = mil_tensor(MIL_VOID, 2, (int64_t[]){o.transposed ? columns : rows, o.transposed ? rows : columns});
-    return mil_grad_reshape(g, v, &t);
+    mil_type t =
+        mil_tensor(MIL_VOID, 2, (int64_t[]){o.transposed ? columns : rows, o.transposed ? rows : columns});
+    return mil_back_reshape(g, v, &t);
 }
 
-void mil_grad_add_product(mil_grad_state *g, mil_value v, mil_grad_operand left, mil_grad_operand right, int64_t m,
-    int64_t n, int64_t k) {
+void mil_grad_add_product(mil_grad_state *g, mil_value v, mil_grad_operand left, mil_grad_operand right,
+    int64_t m, int64_t n, int64_t k) {
     bool flipped;
     if (!mil_grad_wants(g, v)) return;
     mil_value param = param_behind(g->f, v, m, k, &flipped);
     if (param == MIL_NONE || g->products_in_program) {
         mil_value l = matrix(g, left, m, n), r = matrix(g, right, k, n);
         mil_value d = mil_matmul(g->b, l, r, left.transposed, !right.transposed); /* [m, k] */
-        mil_grad_add(g, v, mil_grad_reshape(g, d, &g->f->values[v].type));
+        mil_grad_add(g, v, mil_back_reshape(g, d, &g->f->values[v].type));
         return;
     }
-    mil_grad_product p = {param, flipped ? right : left, flipped ? left : right, flipped ? k : m, n, flipped ? m : k};
+    mil_grad_product p = {
+        param, flipped ? right : left, flipped ? left : right, flipped ? k : m, n, flipped ? m : k};
     keep_product(g, p);
 }

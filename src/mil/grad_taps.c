@@ -1,11 +1,11 @@
 /* Which forward values backward is given: a minimum cut.
  *
- * Every value is two nodes with an edge between them whose capacity is its size: cutting it means keeping the value.
- * Edges from an operand to a result have no limit where the operation may be done again in backward; the source feeds
- * results of all other operations, and values that gradients ask for drain into the sink. The smallest cut is the least
- * memory; of equal ones the cut nearest to the sink is taken, which computes least again. Inputs, parameters and
- * constants are there anyway and take no part. (The idea: Griewank and Walther's store-or-recompute trade as a cut, as
- * PyTorch's min-cut rematerialisation does it.)
+ * Every value is two nodes with an edge between them whose capacity is its size: cutting it means keeping the
+ * value. Edges from an operand to a result have no limit where the operation may be done again in backward;
+ * the source feeds results of all other operations, and values that gradients ask for drain into the sink.
+ * The smallest cut is the least memory; of equal ones the cut nearest to the sink is taken, which computes
+ * least again. Inputs, parameters and constants are there anyway and take no part. (The idea: Griewank and
+ * Walther's store-or-recompute trade as a cut, as PyTorch's min-cut rematerialisation does it.)
  */
 #include "mil/grad.h"
 
@@ -34,7 +34,8 @@ static const int64_t unlimited = INT64_MAX / 4;
 
 /* True when an operation may be done again in backward. */
 static bool is_repeatable(const mil_operation *op, bool cheap) {
-    if (op->info->traits & MIL_TRAIT_VIEW || op->opcode == MIL_OP_SPLIT || op->opcode == MIL_OP_IDENTITY) return true;
+    if (op->info->traits & MIL_TRAIT_VIEW || op->opcode == MIL_OP_SPLIT || op->opcode == MIL_OP_IDENTITY)
+        return true;
     return cheap && (op->info->traits & MIL_TRAIT_ELEMENTWISE || op->opcode == MIL_OP_CONCAT ||
                         op->opcode == MIL_OP_TILE || op->opcode == MIL_OP_PAD);
 }
@@ -46,8 +47,8 @@ static void connect(network *n, int32_t from, int32_t to, int64_t room) {
     n->first[to] = n->n_edges++;
 }
 
-/* Mark what a needed value could be computed again from, up to what cannot. Operands come before results, so one
- * sweep from the end suffices. Returns the number of operands met. */
+/* Mark what a needed value could be computed again from, up to what cannot. Operands come before results, so
+ * one sweep from the end suffices. Returns the number of operands met. */
 static int64_t mark_involved(network *n) {
     const mil_function *f = n->g->f;
     int64_t operands = 0;
@@ -146,6 +147,7 @@ bool mil_grad_choose_taps(mil_grad_state *g, bool cheap, ane_error *e) {
     fill(&n);
     search_back(&n);
     for (mil_value v = 0; v < f->n_values; v++)
-        g->kept[v] = n.involved[v] && n.through[2 * v] < 0 && n.through[2 * v + 1] >= 0;
+        if (n.involved[v] && n.through[2 * v] < 0 && n.through[2 * v + 1] >= 0)
+            g->kept[mil_grad_same_memory(f, v)] = true; /* rather a value than a reshaped view of it */
     return true;
 }
