@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* ---- what is common
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what is common ------------------------------------------------------------------------------------ */
 
 /* Call `put` for each first word of the commands once, and for each second word of `group` when it is not
  * NULL. */
@@ -38,8 +37,7 @@ static void put_choices(FILE *out, const char *choices) {
     for (; *choices; choices++) fputc(*choices == '|' ? ' ' : *choices, out);
 }
 
-/* ---- bash
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- bash ---------------------------------------------------------------------------------------------- */
 
 static void bash_word(FILE *out, const cli_command *c, const char *word) {
     (void)c;
@@ -101,9 +99,7 @@ void cli_print_completion_bash(FILE *out) {
         out);
 }
 
-/* ---- zsh
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- zsh ----------------------------------------------------------------------------------------------- */
 
 /* Inside '...[...]': quotes, brackets and colons are special. */
 static void zsh_text(FILE *out, const char *text) {

@@ -6,8 +6,7 @@
 
 #include <math.h>
 
-/* ---- data synth
- * -------------------------------------------------------------------------------------------------- */
+/* ---- data synth ---------------------------------------------------------------------------------------- */
 
 static int run_synth(const cli_args *args, ane_error *e) {
     const char *out = cli_string(args, "out");
@@ -57,8 +56,7 @@ const cli_command cli_data_synth = {
     .run = run_synth,
 };
 
-/* ---- data info
- * --------------------------------------------------------------------------------------------------- */
+/* ---- data info ----------------------------------------------------------------------------------------- */
 
 static void print_info(const cli_args *args, const ane_dataset *d, int32_t seq) {
     int64_t train = ane_dataset_tokens(d, ANE_TRAIN), held = ane_dataset_tokens(d, ANE_VALIDATION);

@@ -16,8 +16,7 @@ int cli_usage_error(ane_error *e, const char *where, const char *format, ...) {
     return CLI_USAGE;
 }
 
-/* ---- looking options up
- * ------------------------------------------------------------------------------------------ */
+/* ---- looking options up -------------------------------------------------------------------------------- */
 
 static int find_option(const cli_command *c, const char *name, size_t length) {
     for (int i = 0; c->options[i].name; i++)
@@ -75,8 +74,7 @@ bool cli_missing(const cli_args *args, const char *name, ane_error *e) {
     return true;
 }
 
-/* ---- numbers
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------------------- */
 
 /* A whole number with an optional factor behind it (K, M, G; only when `size`). */
 static bool read_int(const char *text, bool size, int64_t *out) {
@@ -159,8 +157,7 @@ static bool acceptable(const cli_option *o, const char *text) {
     return (o->min == 0 && o->max == 0) || (x >= o->min && x <= o->max);
 }
 
-/* ---- parsing
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- parsing ------------------------------------------------------------------------------------------- */
 
 static bool unknown_option(const cli_command *c, const char *typed, size_t length, ane_error *e) {
     char name[128];

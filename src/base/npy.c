@@ -43,8 +43,7 @@ const char *ane_npy_dtype_name(const ane_npy *a) {
     return t ? t->name : "unknown";
 }
 
-/* ---- the header: a small part of Python
- * -------------------------------------------------------------------------- */
+/* ---- the header: a small part of Python ---------------------------------------------------------------- */
 
 typedef struct cursor {
     const char *at, *end;
@@ -164,8 +163,7 @@ static bool read_header(cursor *c, ane_npy *a) {
     return true;
 }
 
-/* ---- reading
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 /* count = product of the dimensions, and the bytes that are left must hold just that. */
 static bool check_size(ane_npy *a, size_t left, const char *name, ane_error *e) {
@@ -236,8 +234,7 @@ double ane_npy_at(const ane_npy *a, int64_t index) {
     return x;
 }
 
-/* ---- writing
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 bool ane_npy_write(const char *path, const ane_npy *a, ane_error *e) {
     char shape[ANE_NPY_MAX_RANK * 24] = "", header[512];
