@@ -235,9 +235,7 @@ static const char *port_of(mil_grad_state *g, mil_value v) {
 static const char *place_of(mil_grad_state *g, mil_grad_operand o) {
     if (!o.is_forward) return port_of(g, o.value);
     mil_value v = mil_grad_same_memory(g->f, o.value);
-    const mil_value_info *info = &g->f->values[v];
-    if (info->op == MIL_NONE || g->is_output[v] || (g->planned && g->kept[v]))
-        return ane_arena_strdup(g->arena, info->name);
+    if (mil_grad_is_port(g, v)) return ane_arena_strdup(g->arena, g->f->values[v].name);
     return port_of(g, mil_grad_forward(g, v));
 }
 

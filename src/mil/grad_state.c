@@ -48,6 +48,12 @@ static mil_value emit_constant(mil_grad_state *g, mil_value v) {
     return mil_const_blob(g->b, info->type, info->constant->blob_path, info->constant->blob_offset);
 }
 
+/* silu(x) as x sigmoid(x): its gradient needs the sigmoid too, and equal operations become one. */
+static mil_value silu_again(mil_grad_state *g, const mil_operation *op) {
+    mil_value x = mil_grad_forward(g, mil_arg_value(op, "x"));
+    return mil_mul(g->b, x, mil_sigmoid(g->b, x));
+}
+
 /* The operation that makes v, again; the images of all of its results are known then. */
 static void emit_again(mil_grad_state *g, mil_value v) {
     const mil_operation *op = &g->f->ops[g->f->values[v].op];
@@ -77,6 +83,8 @@ mil_value mil_grad_forward(mil_grad_state *g, mil_value v) {
         g->image[v] = mil_param(g->b, info->name, info->type);
     else if (info->op == MIL_NONE || !g->planned || g->kept[v])
         g->image[v] = mil_input(g->b, info->name, info->type);
+    else if (g->f->ops[info->op].opcode == MIL_OP_SILU)
+        g->image[v] = silu_again(g, &g->f->ops[info->op]);
     else
         emit_again(g, v);
     return g->image[v];
@@ -225,7 +233,19 @@ bool mil_grad_is_param(const mil_grad_state *g, mil_value v) {
            param_behind(g->f, v, t->dim[t->rank - 2], t->dim[t->rank - 1], &flipped) != MIL_NONE;
 }
 
+bool mil_grad_is_port(const mil_grad_state *g, mil_value v) {
+    return g->f->values[v].op == MIL_NONE || g->is_output[v] || (g->planned && g->kept[v]);
+}
+
+/* A forward value that must be computed again is best computed now, while what it is made of is at hand. */
+static void reach(mil_grad_state *g, mil_grad_operand o) {
+    mil_value v = o.is_forward ? mil_grad_same_memory(g->f, o.value) : MIL_NONE;
+    if (v != MIL_NONE && !mil_grad_is_port(g, v)) mil_grad_forward(g, v);
+}
+
 static void keep_product(mil_grad_state *g, mil_grad_product p) {
+    reach(g, p.left);
+    reach(g, p.right);
     if (g->n_products == g->product_capacity) {
         int capacity = g->n_products ? 2 * g->n_products : 16;
         mil_grad_product *more = get(g, (size_t)capacity, sizeof *more);
