@@ -165,10 +165,13 @@ mil_program *mil_program_clone(const mil_program *p, ane_error *e);
 /* Rewrite header and spelling for another dialect. */
 void mil_program_set_dialect(mil_program *p, mil_dialect dialect);
 
+/* The type of a value; it stays where it is as long as the program. MIL_NONE has the type "void". */
 const mil_type *mil_type_of(const mil_function *f, mil_value v);
 mil_value mil_find(const mil_function *f, const char *name); /* MIL_NONE when there is none */
 
-/* ---- building: inputs, parameters, constants, outputs ---------------------------------------------------------- */
+/* ---- building: inputs, parameters, constants, outputs ----------------------------------------------------------
+ * The names of inputs, parameters and outputs are exact, since others know them: two equal ones are an error, and an
+ * inner value that bears such a name is renamed. Other names are made unique by a suffix. */
 
 mil_value mil_input(mil_function *f, const char *name, mil_type type);
 /* A weight. How it reaches the device (baked, packed, an input of its own) is decided later, by a pass. */
@@ -251,7 +254,7 @@ mil_value mil_layer_norm(mil_function *f, mil_value x, int n_axes, const int32_t
 mil_value mil_scaled_dot_product_attention(mil_function *f, mil_value query, mil_value key, mil_value value,
     mil_value attn_mask);
 
-mil_value mil_reshape(mil_function *f, mil_value x, int rank, const int64_t *dim); /* one dim may be -1 */
+mil_value mil_reshape(mil_function *f, mil_value x, int rank, const int64_t *dim); /* one -1: the rest; 0: as in x */
 mil_value mil_transpose(mil_function *f, mil_value x, const int32_t *perm);        /* rank(x) entries */
 mil_value mil_expand_dims(mil_function *f, mil_value x, int n_axes, const int32_t *axes);
 mil_value mil_squeeze(mil_function *f, mil_value x, int n_axes, const int32_t *axes); /* n_axes 0: all of size 1 */

@@ -105,6 +105,10 @@ void mil_constant_set(const mil_type *type, void *data, int64_t index, double x)
     }
 }
 
+static int32_t to_int(double x) {
+    return (int32_t)clamp(x, INT32_MIN, INT32_MAX);
+}
+
 /* ---- arguments ---- */
 
 mil_value mil_arg_value(const mil_operation *op, const char *param) {
@@ -131,8 +135,7 @@ bool mil_arg_ints(const mil_function *f, const mil_operation *op, const char *pa
     if (count < 0 || count > max)
         return ane_fail(e, ANE_ERROR_SHAPE, NULL, "%s has %lld elements; expected at most %d", param,
             (long long)count, max);
-    mil_type i32 = mil_scalar(MIL_INT32);
-    for (int i = 0; i < count; i++) mil_constant_set(&i32, out, i, mil_constant_at(&type, data, i));
+    for (int i = 0; i < count; i++) out[i] = to_int(mil_constant_at(&type, data, i));
     *n = (int)count;
     return true;
 }
@@ -144,10 +147,7 @@ double mil_arg_float(const mil_function *f, const mil_operation *op, const char 
 }
 
 int32_t mil_arg_int(const mil_function *f, const mil_operation *op, const char *param, int32_t otherwise) {
-    int32_t x = otherwise;
-    mil_type i32 = mil_scalar(MIL_INT32);
-    mil_constant_set(&i32, &x, 0, mil_arg_float(f, op, param, otherwise));
-    return x;
+    return to_int(mil_arg_float(f, op, param, otherwise));
 }
 
 bool mil_arg_bool(const mil_function *f, const mil_operation *op, const char *param, bool otherwise) {
@@ -178,7 +178,7 @@ bool mil_arg_axes(const mil_function *f, const mil_operation *op, const char *pa
     int *n, ane_error *e) {
     bool named[MIL_MAX_RANK] = {false};
     int given = 0;
-    int32_t raw[MIL_MAX_RANK];
+    int32_t raw[MIL_MAX_RANK] = {0};
     if (mil_arg_value(op, param) != MIL_NONE && !mil_arg_ints(f, op, param, MIL_MAX_RANK, raw, &given, e))
         return false;
     for (int i = 0; i < given; i++) {

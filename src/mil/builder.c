@@ -78,14 +78,19 @@ mil_value mil_emit(
         return refuse(f, "operation", &e);
     }
     const mil_op_info *info = &mil_op_table[opcode];
+    if (n_results < 1) {
+        ane_fail(&e, ANE_ERROR_ARGUMENT, NULL, "expected at least one result; found %d", n_results);
+        return refuse(f, info->name, &e);
+    }
     ane_arena *arena = f->program->arena;
     mil_operation op = {.opcode = opcode, .info = info, .n_results = n_results};
-    mil_type *types = n_results > 0 ? ane_arena_array(arena, (size_t)n_results, sizeof *types) : NULL;
+    mil_type *types = ane_arena_array(arena, (size_t)n_results, sizeof *types);
     op.args = copy_args(arena, info, args);
-    if (n_results < 1)
-        ane_fail(&e, ANE_ERROR_ARGUMENT, NULL, "expected at least one result; found %d", n_results);
-    if (!types || !op.args) mil_no_memory(&e, info->name);
-    if (e.code || !mil_op_infer(f, &op, types, &e) || !append(f, info, op.args, n_results, types, &e))
+    if (!types || !op.args) {
+        mil_no_memory(&e, info->name);
+        return refuse(f, info->name, &e);
+    }
+    if (!mil_op_infer(f, &op, types, &e) || !append(f, info, op.args, n_results, types, &e))
         return refuse(f, info->name, &e);
     const mil_value *made = f->ops[f->n_ops - 1].results;
     if (results) memcpy(results, made, (size_t)n_results * sizeof *made);
@@ -176,8 +181,8 @@ bool mil_call(mil_function *f, const char *op, int n_args, const mil_named_arg *
         return ane_fail(&f->program->error, ANE_ERROR_UNSUPPORTED, op, "operation \"%s\" is unknown", op);
     ane_error e = {0};
     mil_arg *args = ane_arena_array(f->program->arena, (size_t)info->n_params + 1, sizeof *args);
-    if (!args) mil_no_memory(&e, op);
-    if (e.code || !place_args(info, n_args, named, args, &e)) {
+    if (!args) return mil_no_memory(&f->program->error, op);
+    if (!place_args(info, n_args, named, args, &e)) {
         refuse(f, op, &e);
         return false;
     }

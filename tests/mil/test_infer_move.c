@@ -108,7 +108,7 @@ static void test_concat(void **state) {
 
 /* A split into n results, of which the first is returned. */
 static mil_value split(mil_value x, const char *how, mil_value sizes, int n) {
-    mil_value axis = INT(1), results[300];
+    mil_value axis = INT(1), results[300] = {MIL_NONE};
     mil_named_arg args[] = {{"x", 1, &x}, {how, 1, &sizes}, {"axis", 1, &axis}};
     mil_call(f, "split", 3, args, n, results);
     return results[0];
@@ -127,8 +127,8 @@ static void test_split(void **state) {
     REFUSED("split", SHAPE, "add up to 6", split(F(2, 6), "split_sizes", INTS(1, 4), 2));
     REFUSED("split", SHAPE, "positive", split(F(2, 6), "split_sizes", INTS(-1, 7), 2));
     REFUSED("split", UNSUPPORTED, "300 parts; at most 256", split(F(2, 300), "num_splits", INT(300), 300));
-    REFUSED("split", ARGUMENT, "expected at least one result; found 0",
-        split(F(2, 6), "num_splits", INT(3), 0) * 0 - 1);
+    REFUSED(
+        "split", ARGUMENT, "expected at least one result; found 0", split(F(2, 6), "num_splits", INT(3), 0));
 }
 
 static void test_tile_and_pad(void **state) {
