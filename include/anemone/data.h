@@ -27,7 +27,8 @@ typedef struct ane_data_options {
     int32_t bos_id;            /* marks documents; -1 for none */
 } ane_data_options;
 
-/* `t` is needed for text files only. */
+/* `t` is needed for text files only. A text becomes its tokens and nothing else: no begin or end tokens are put in, so
+ * that the loss of a byte model is nats per byte of text. A cache that cannot be written is no error. */
 ane_dataset *ane_dataset_open(const ane_data_options *options, const ane_tokenizer *t, ane_error *e);
 void ane_dataset_free(ane_dataset *d);
 typedef enum ane_split { ANE_TRAIN, ANE_VALIDATION } ane_split;
@@ -37,7 +38,8 @@ int64_t ane_dataset_text_bytes(const ane_dataset *d, ane_split split); /* -1 whe
 uint32_t ane_dataset_checksum(const ane_dataset *d);
 
 /* Batch number `index` (0, 1, ...) of a shuffled order that depends on seed, batch and seq alone, so a position in the
- * data is one number. Each window of seq + 1 tokens is seen once per epoch. tokens and targets are [batch, seq]. */
+ * data is one number. Each window of seq + 1 tokens is seen once per epoch; the windows of the training split are shifted
+ * by another phase in every epoch, those of the validation split never. tokens and targets are [batch, seq]. */
 bool ane_dataset_batch(const ane_dataset *d, ane_split split, uint64_t seed, int64_t index, int32_t batch, int32_t seq,
     int32_t *tokens, int32_t *targets, ane_error *e);
 int64_t ane_dataset_windows(const ane_dataset *d, ane_split split, int32_t seq); /* per epoch */
