@@ -1,7 +1,7 @@
 /* gemm.h - matrix products, by the best library that was found: oneDNN, else a CBLAS, else plain C.
  *
- * C[m, n] = beta * C + alpha * op(A)[m, k] * op(B)[k, n], all row-major fp32. op is a transpose when the flag is set;
- * lda, ldb, ldc are the distances between rows as stored. beta 0 never reads C.
+ * C[m, n] = beta * C + alpha * op(A)[m, k] * op(B)[k, n], all row-major fp32. op is a transpose when the flag
+ * is set; lda, ldb, ldc are the distances between rows as stored. beta 0 never reads C.
  */
 #ifndef ANEMONE_BASE_GEMM_H
 #define ANEMONE_BASE_GEMM_H
@@ -22,7 +22,8 @@ typedef struct ane_gemm {
     int64_t ldc;
 } ane_gemm;
 
-/* Run with up to `threads` threads; called from inside ane_parallel_for it runs on the calling thread alone. */
+/* Run with up to `threads` threads; called from inside ane_parallel_for it runs on the calling thread alone.
+ */
 void ane_gemm_run(const ane_gemm *g, int threads);
 /* The plain C version: what the others are tested against. */
 void ane_gemm_plain(const ane_gemm *g);

@@ -1,0 +1,3 @@
+/* Matrix-vector loops for AVX2 with FMA. */
+#define KERNELS ane_gemv_avx2
+#include "base/gemv.inc"

@@ -1,0 +1,60 @@
+/* device.h - the CPU device's own structs. */
+#ifndef ANEMONE_DEVICE_CPU_DEVICE_H
+#define ANEMONE_DEVICE_CPU_DEVICE_H
+
+#include "device/cpu/plan.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct cpu_device {
+    ane_device base;
+    const cpu_vectors *v;
+    int threads;
+    pthread_mutex_t
+        run_lock; /* kernels run one at a time: each uses all threads, and all share the scratch */
+    char *scratch;
+    int64_t scratch_bytes;
+    atomic_llong bytes, peak_bytes, allocations;
+};
+
+typedef struct cpu_kernel {
+    ane_kernel base;
+    mil_program *program; /* our copy */
+    cpu_plan plan;
+    char **bases;     /* per storage, filled at each run */
+    bool *accumulate; /* per output */
+} cpu_kernel;
+
+typedef struct cpu_buffer {
+    ane_buffer base;
+    char *data;
+    int64_t bytes;
+} cpu_buffer;
+
+typedef struct cpu_binding {
+    ane_binding base;
+    cpu_buffer **buffers; /* inputs, then outputs */
+    bool *accumulates;    /* per output */
+    const float **masters;
+    float **staged; /* per weight; NULL where the plan needs none */
+} cpu_binding;
+
+/* Counted memory: zeroed, aligned to 64, pages touched by all threads. NULL when out of memory. */
+void *ane_cpu_memory_new(cpu_device *d, int64_t bytes);
+void ane_cpu_memory_free(cpu_device *d, void *memory, int64_t bytes);
+void ane_cpu_count_allocations(cpu_device *d, int n);
+/* Make the shared scratch at least this large; the run lock must be held. */
+bool ane_cpu_scratch_reserve(cpu_device *d, int64_t bytes, ane_error *e);
+
+ane_kernel *ane_cpu_compile(ane_device *d, const mil_program *p, const mil_function *f, ane_error *e);
+void ane_cpu_kernel_free(ane_kernel *k);
+char *ane_cpu_kernel_describe(const ane_kernel *k);
+ane_binding *ane_cpu_binding_new(ane_kernel *k, ane_error *e);
+void ane_cpu_binding_free(ane_binding *b);
+bool ane_cpu_bind(ane_binding *b, int slot, ane_buffer *buffer, int flags, ane_error *e);
+bool ane_cpu_bind_weight(ane_binding *b, int weight, const float *master, ane_error *e);
+bool ane_cpu_weights_changed(ane_binding *b, ane_error *e);
+bool ane_cpu_run(ane_binding *b, ane_run_stats *stats, ane_error *e);
+
+#endif

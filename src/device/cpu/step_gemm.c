@@ -1,0 +1,81 @@
+/* Products. Many small ones run side by side, a thread each; large ones use all threads inside. */
+#include "device/cpu/plan.h"
+
+#include "base/parallel.h"
+
+#include <stdio.h>
+
+typedef struct job {
+    const cpu_gemm *s;
+    const cpu_run *r;
+    int threads; /* inside one product */
+    float beta;
+} job;
+
+static float *address(const job *j, int operand, int64_t batch) {
+    const cpu_gemm *s = j->s;
+    int64_t offset = s->offset[operand];
+    for (int d = s->batch_rank - 1; d >= 0; d--) {
+        offset += batch % s->batch_dim[d] * s->batch_stride[operand][d];
+        batch /= s->batch_dim[d];
+    }
+    return (float *)j->r->base[s->storage[operand]] + offset;
+}
+
+static void round_rows(const job *j, float *c, int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++) j->r->v->round_f16(c + row * j->s->g.ldc, j->s->g.n);
+}
+
+static void run_products(void *context, int64_t begin, int64_t end) {
+    const job *j = context;
+    for (int64_t b = begin; b < end; b++) {
+        ane_gemm g = j->s->g;
+        g.a = address(j, 0, b);
+        g.b = address(j, 1, b);
+        g.c = address(j, 2, b);
+        g.beta = j->beta;
+        ane_gemm_run(&g, j->threads);
+        if (j->s->round && j->threads == 1) round_rows(j, g.c, 0, g.m);
+    }
+}
+
+static void round_part(void *context, int64_t begin, int64_t end) {
+    const job *j = context;
+    int64_t m = j->s->g.m;
+    for (int64_t row = begin; row < end;) {
+        int64_t batch = row / m, last = (batch + 1) * m < end ? (batch + 1) * m : end;
+        round_rows(j, address(j, 2, batch), row - batch * m, last - batch * m);
+        row = last;
+    }
+}
+
+static const double large = 3e7; /* operations of a product that is worth all threads */
+
+static bool run_gemm(const void *data, const cpu_run *r, ane_error *e) {
+    (void)e;
+    const cpu_gemm *s = data;
+    double each = 2.0 * (double)s->g.m * (double)s->g.n * (double)s->g.k;
+    job j = {s, r, r->threads, s->output >= 0 && r->accumulate[s->output] ? 1 : 0};
+    bool side_by_side = s->batch >= r->threads && s->batch > 1 && each < large;
+    if (side_by_side) {
+        j.threads = 1;
+        int64_t grain = each > 1e5 ? 1 : (int64_t)(1e5 / (each + 1)) + 1;
+        ane_parallel_for(s->batch, grain, r->threads, run_products, &j);
+        return true;
+    }
+    run_products(&j, 0, s->batch);
+    if (s->round && j.threads > 1)
+        ane_parallel_for(s->batch * s->g.m, 1 + 16384 / (s->g.n + 1), r->threads, round_part, &j);
+    return true;
+}
+
+static void describe_gemm(const void *data, char *text, size_t size) {
+    const cpu_gemm *s = data;
+    double m = (double)s->g.m, n = (double)s->g.n, k = (double)s->g.k, b = (double)s->batch;
+    snprintf(text, size, "%lld x [%lld, %lld]%s [%lld, %lld]%s; %.4g GFLOP, %.4g MB", (long long)s->batch,
+        (long long)s->g.m, (long long)s->g.k, s->g.transpose_a ? "T" : "", (long long)s->g.k,
+        (long long)s->g.n, s->g.transpose_b ? "T" : "", 2e-9 * m * n * k * b,
+        4e-6 * b * (m * k + k * n + m * n));
+}
+
+const cpu_step_type ane_cpu_gemm_step = {"gemm", run_gemm, describe_gemm};
