@@ -1,0 +1,43 @@
+#include "fuzz/fuzz.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+static char folder[64];
+
+static void remove_folder(void) {
+    ane_remove_tree(folder, NULL);
+}
+
+const char *fuzz_folder(void) {
+    if (!folder[0]) {
+        strcpy(folder, "/tmp/anemone-fuzz-XXXXXX");
+        fuzz_assert(mkdtemp(folder) != NULL, "no temporary folder");
+        atexit(remove_folder);
+    }
+    return folder;
+}
+
+const char *fuzz_file(const char *name, const uint8_t *data, size_t size) {
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
+    FILE *file = fopen(path, "wb");
+    fuzz_assert(
+        file && fwrite(data, 1, size, file) == size && fclose(file) == 0, "cannot write the input's file");
+    return path;
+}
+
+void fuzz_report_is(bool succeeded, const ane_error *e) {
+    fuzz_assert(
+        succeeded == (e->code == ANE_OK), succeeded ? "succeeded with a report" : "failed without a report");
+    fuzz_assert(succeeded || e->message[0], "a report without a message");
+}
+
+void fuzz_assert(bool truth, const char *why) {
+    if (truth) return;
+    fprintf(stderr, "fuzz: %s\n", why);
+    abort();
+}
