@@ -58,12 +58,11 @@ pieces += [(b" ", -1), (b"a", -2), (b"e", -3), (b"n", -4), (b"an", -5), (b" an",
 seed("tokenizer", "bytes", struct.pack("<H", len(pieces)) + tokenizer(pieces))
 seed("tokenizer", "few", struct.pack("<H", 5) + tokenizer(pieces[:3] + pieces[-7:-5]))
 
-lines = iter(["once upon a time there was a tiny cat", "the cat sat on the mat, and the dog ran"] * 20)
 for name, options in (("bytes", {"vocab_size": 290, "byte_fallback": True}), ("plain", {"vocab_size": 40})):
     model = io.BytesIO()
     sentences = ["once upon a time there was a tiny cat", "the cat sat on the mat, and the dog ran"] * 20
     sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(sentences), model_writer=model, model_type="bpe",
-        character_coverage=1.0, minloglevel=2, hard_vocab_limit=False, **options)
+        character_coverage=1.0, minloglevel=2, hard_vocab_limit=False, normalization_rule_name="identity", **options)
     seed("sentencepiece", name, model.getvalue())
 
 config = {
