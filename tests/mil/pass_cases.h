@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { MOST_PORTS = 64 }; /* inputs, outputs or parameters of a program tried here */
+
 static inline mil_function *new_function(mil_program **p) {
     ane_error e = {0};
     *p = mil_program_new(MIL_IOS18, &e);
@@ -29,8 +31,8 @@ static inline mil_array random_array(const mil_type *type, ane_rng *rng) {
 /* Outputs for the inputs and parameters that a seed gives; parameters are drawn by name. */
 static inline void run(const mil_function *f, mil_array *outputs) {
     ane_error e = {0};
-    mil_array inputs[8];
-    mil_named_array params[8];
+    mil_array inputs[MOST_PORTS];
+    mil_named_array params[MOST_PORTS];
     int n_params = 0;
     ane_rng rng = ane_rng_new(1, 0);
     for (int i = 0; i < f->n_inputs; i++) inputs[i] = random_array(mil_type_of(f, f->inputs[i]), &rng);
@@ -46,15 +48,19 @@ static inline void run(const mil_function *f, mil_array *outputs) {
 }
 
 static inline void assert_same_outputs(const mil_function *f, const mil_function *g) {
-    mil_array a[8], b[8];
+    mil_array a[MOST_PORTS], b[MOST_PORTS];
     assert_int_equal(f->n_outputs, g->n_outputs);
+    assert_in_range(f->n_outputs, 1, MOST_PORTS);
+    assert_in_range(f->n_inputs, 0, MOST_PORTS);
     run(f, a);
     run(g, b);
     for (int i = 0; i < f->n_outputs; i++) {
         assert_true(mil_type_equal(&a[i].type, &b[i].type));
         for (int64_t k = 0; k < mil_type_count(&a[i].type); k++) {
-            double scale = fmax(1, fabs(a[i].data[k])), d = fabs(a[i].data[k] - b[i].data[k]) / scale;
-            if (!(d < 1e-6))
+            double x = a[i].data[k], y = b[i].data[k];
+            bool same =
+                x == y || (isnan(x) && isnan(y)); /* inputs drawn at random may lead outside a domain */
+            if (!same && !(fabs(x - y) < 1e-6 * fmax(1, fabs(x))))
                 fail_msg("output %s[%lld]: %g before, %g after", f->values[f->outputs[i]].name, (long long)k,
                     a[i].data[k], b[i].data[k]);
         }

@@ -142,22 +142,41 @@ static void each_alone(void **state) {
     }
 }
 
-static void one_after_another(void **state) {
-    (void)state;
+static void apply_all(mil_program *p) {
     static const mil_pass pipeline[] = {
         MIL_PASS_EXPAND, MIL_PASS_FOLD_CONSTANTS, MIL_PASS_CSE, MIL_PASS_DEAD_CODE, MIL_PASS_FOLD_CONSTANTS};
+    for (size_t i = 0; i < sizeof pipeline / sizeof *pipeline; i++) apply(p, pipeline[i]);
+    for (int i = 0; i < p->functions[0]->n_ops; i++)
+        assert_true(p->functions[0]->ops[i].opcode != MIL_OP_GELU);
+}
+
+static void one_after_another(void **state) {
+    (void)state;
     for (int seed = 0; seed < PROGRAMS; seed++) {
         mil_program *p = random_program((uint64_t)seed);
-        apply(p, MIL_PASS_DEAD_CODE);
-        for (size_t i = 0; i < sizeof pipeline / sizeof *pipeline; i++) apply(p, pipeline[i]);
-        apply(p, MIL_PASS_DEAD_CODE);
-        for (int i = 0; i < p->functions[0]->n_ops; i++)
-            assert_true(p->functions[0]->ops[i].opcode != MIL_OP_GELU);
+        apply_all(p);
+        mil_program_free(p);
+    }
+}
+
+/* Derived programs are the ones that a device compiles. */
+static void on_derived_programs(void **state) {
+    (void)state;
+    for (int seed = 0; seed < PROGRAMS / 3; seed++) {
+        ane_error e = {0};
+        mil_program *p = random_program((uint64_t)seed);
+        mil_grad_options options = {.products_in_program = seed % 2, .recompute_cheap = seed % 3 == 0};
+        mil_gradient *g = mil_differentiate(p->functions[0], &options, &e);
+        assert_ok(g, &e);
+        apply_all(g->forward);
+        apply_all(g->backward);
+        mil_gradient_free(g);
         mil_program_free(p);
     }
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_alone), cmocka_unit_test(one_after_another)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_alone), cmocka_unit_test(one_after_another),
+        cmocka_unit_test(on_derived_programs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
