@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct bytes {
     unsigned char data[8192];
@@ -321,6 +322,11 @@ static void files_that_are_something_else(void **state) {
     assert_ok(ane_write_file(path, "", 0, &e), &e);
     assert_null(ane_tokenizer_load(path, 0, &e));
     assert_error(&e, ANE_ERROR_FORMAT, "empty.bin");
+    assert_int_equal(truncate(path, (1 << 28) + 1), 0); /* a hole: takes no space */
+    assert_null(ane_tokenizer_load(path, 0, &e));
+    assert_error(&e, ANE_ERROR_FORMAT, "this file has 268435457");
+    assert_null(ane_tokenizer_load(test_folder(), 0, &e));
+    assert_error(&e, ANE_ERROR_IO, test_folder());
 }
 
 /* Change bytes of good files at random: whatever loads must also encode and decode without loss. */
