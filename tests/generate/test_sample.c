@@ -21,7 +21,7 @@ static int32_t sample(const float *logits, int32_t n, ane_sampling s, double ran
 
 /* The probabilities that the sampler should have, the slow way: sort, cut, normalize. */
 static void expected(const float *logits, int n, ane_sampling s, double *p) {
-    int order[64];
+    int order[64] = {0};
     for (int i = 0; i < n; i++) order[i] = i;
     for (int i = 1; i < n; i++) /* stable insertion sort, largest first */
         for (int j = i; j > 0 && logits[order[j]] > logits[order[j - 1]]; j--) {

@@ -160,7 +160,7 @@ static inline const char *step_file(const char *run, int step, const char *name)
 }
 
 static inline void expect_equal_files(const char *a, const char *b) {
-    ane_mapping x, y;
+    ane_mapping x = {0}, y = {0};
     ane_error e = {0};
     assert_ok(ane_map_file(&x, a, &e) && ane_map_file(&y, b, &e), &e);
     assert_int_equal(x.size, y.size);

@@ -14,9 +14,11 @@
 static long count;
 
 #if COUNTING && defined(__GLIBC__)
-/* Take the place of the C library's: dynamic linking finds the program's own first. */
+/* Take the place of the C library's: dynamic linking finds the program's own first.
+ * NOLINTBEGIN(bugprone-reserved-identifier): the names are glibc's. */
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 void *malloc(size_t n) {
     __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);

@@ -279,12 +279,10 @@ static void test_cannot_write(void **state) {
     thing_at(&x, 1);
     assert_false(ane_checkpoint_save(run, &x.state, x.w, x.o, x.t, 0, &e));
     assert_error(&e, ANE_ERROR_IO, "run");
-    char *path = malloc(2 * ANE_PATH_BYTES);
-    memset(path, 'x', 2 * ANE_PATH_BYTES - 1);
-    path[2 * ANE_PATH_BYTES - 1] = 0;
+    char path[2 * ANE_PATH_BYTES] = {0};
+    memset(path, 'x', sizeof path - 1);
     assert_false(ane_checkpoint_save(path, &x.state, x.w, x.o, x.t, 0, &e));
     assert_error(&e, ANE_ERROR_ARGUMENT, "too long");
-    free(path);
     thing_free(&x);
 }
 

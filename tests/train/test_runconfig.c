@@ -138,46 +138,53 @@ static void test_same_model(void **state) {
     assert_error(&e, ANE_ERROR_ARGUMENT, "norm_eps");
 }
 
-#define CHANGED(field, v)                                                                                    \
-    do {                                                                                                     \
-        ane_train_options o = example().options;                                                             \
-        ane_error e = {0};                                                                                   \
-        assert_ok(ane_train_options_check(&o, &e), &e);                                                      \
-        o.field = (v);                                                                                       \
-        assert_false(ane_train_options_check(&o, &e));                                                       \
-        const char *name = strrchr("." #field, '.') + 1;                                                     \
-        assert_error(&e, ANE_ERROR_ARGUMENT, name);                                                          \
-    } while (0)
+typedef struct change {
+    const char *name;
+    char kind; /* i: int32, l: int64, d: double */
+    size_t offset;
+    double value;
+} change;
+
+static void check_change(const change *c) {
+    ane_train_options o = example().options;
+    ane_error e = {0};
+    void *p = (char *)&o + c->offset;
+    assert_ok(ane_train_options_check(&o, &e), &e);
+    if (c->kind == 'i') *(int32_t *)p = (int32_t)c->value;
+    if (c->kind == 'l') *(int64_t *)p = (int64_t)c->value;
+    if (c->kind == 'd') *(double *)p = c->value;
+    if (ane_train_options_check(&o, &e)) fail_msg("%s = %g is accepted", c->name, c->value);
+    assert_error(&e, ANE_ERROR_ARGUMENT, strrchr(c->name, '.') ? strrchr(c->name, '.') + 1 : c->name);
+}
+
+#define CHANGE(kind, field, value)                                                                           \
+    { #field, kind, offsetof(ane_train_options, field), value }
 
 static void test_options(void **state) {
     (void)state;
-    CHANGED(model, NULL);
-    CHANGED(model, "");
-    CHANGED(steps, 0);
-    CHANGED(steps, -1);
-    CHANGED(batch, 0);
-    CHANGED(batch, -3);
-    CHANGED(batch, INT32_MAX); /* times seq */
-    CHANGED(seq, 0);
-    CHANGED(accumulate, 0);
-    CHANGED(schedule.lr, -1);
-    CHANGED(schedule.lr, NAN);
-    CHANGED(schedule.min_lr, INFINITY);
-    CHANGED(schedule.warmup, -1);
-    CHANGED(schedule.decay, -1);
-    CHANGED(adamw.beta1, 1);
-    CHANGED(adamw.beta2, -0.1);
-    CHANGED(adamw.epsilon, 0);
-    CHANGED(adamw.weight_decay, -1);
-    CHANGED(adamw.clip, -1);
-    CHANGED(validation, 1);
-    CHANGED(eval_every, -1);
-    CHANGED(save_every, -1);
-    CHANGED(sample_every, -1);
-    CHANGED(keep, -1);
-    CHANGED(stop_after, -1);
-    ane_train_options o = example().options;
+    const change changes[] = {CHANGE('l', steps, 0), CHANGE('l', steps, -1), CHANGE('i', batch, 0),
+        CHANGE('i', batch, -3), CHANGE('i', batch, INT32_MAX), /* times seq */
+        CHANGE('i', seq, 0), CHANGE('i', accumulate, 0), CHANGE('d', schedule.lr, -1),
+        CHANGE('d', schedule.lr, NAN), CHANGE('d', schedule.min_lr, INFINITY),
+        CHANGE('l', schedule.warmup, -1), CHANGE('l', schedule.decay, -1), CHANGE('d', adamw.beta1, 1),
+        CHANGE('d', adamw.beta2, -0.1), CHANGE('d', adamw.epsilon, 0), CHANGE('d', adamw.weight_decay, -1),
+        CHANGE('d', adamw.clip, -1), CHANGE('d', validation, 1), CHANGE('l', eval_every, -1),
+        CHANGE('l', eval_batches, -1), CHANGE('l', save_every, -1), CHANGE('l', sample_every, -1),
+        CHANGE('i', keep, -1), CHANGE('l', stop_after, -1)};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) check_change(&changes[i]);
+}
+
+static void test_missing_options(void **state) {
+    (void)state;
+    static const char *const models[] = {NULL, ""};
     ane_error e = {0};
+    for (int i = 0; i < 2; i++) {
+        ane_train_options o = example().options;
+        o.model = models[i];
+        assert_false(ane_train_options_check(&o, &e));
+        assert_error(&e, ANE_ERROR_ARGUMENT, "model");
+    }
+    ane_train_options o = example().options;
     o.n_data = 0;
     assert_false(ane_train_options_check(&o, &e));
     assert_error(&e, ANE_ERROR_ARGUMENT, "data");
@@ -186,6 +193,6 @@ static void test_options(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_invalid_utf8), cmocka_unit_test(test_same_model),
-        cmocka_unit_test(test_options)};
+        cmocka_unit_test(test_options), cmocka_unit_test(test_missing_options)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
