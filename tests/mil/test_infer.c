@@ -154,6 +154,7 @@ static void test_conv(void **state) {
         mil_conv(f, F(1, 3, 8, 8), F(5, 4, 1, 1)));
     REFUSED("conv", SHAPE, "expected equal ranks", mil_conv(f, F(1, 3, 8, 8), F(5, 3)));
     REFUSED("conv", SHAPE, "expected equal ranks", mil_conv(f, F(3, 8), F(5, 3)));
+    REFUSED("conv", SHAPE, "larger than 2^31 - 1", mil_conv(f, F(1, 1, 1LL << 32), F(1, 1, 1)));
     REFUSED("conv", SHAPE, "kernel spans 9 along spatial axis 1, but the padded input has 8",
         mil_conv(f, F(1, 3, 8, 8), F(5, 3, 1, 9)));
     REFUSED("conv", TYPE, "weight is fp16", mil_conv(f, F(1, 3, 8, 8), T(MIL_FP16, 5, 3, 1, 1)));

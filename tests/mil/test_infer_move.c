@@ -104,6 +104,8 @@ static void test_concat(void **state) {
     REFUSED("concat", TYPE, "element types differ", concat(F(2, 3), T(MIL_FP16, 2, 3), 1));
     REFUSED("concat", SHAPE, "axis is 2", concat(F(2, 3), F(2, 3), 2));
     REFUSED("concat", ARGUMENT, "values is missing", mil_concat(f, 0, NULL, 0));
+    REFUSED("concat", SHAPE, "the sum along axis 0 does not fit",
+        concat(T(MIL_UINT1, 1LL << 62), T(MIL_UINT1, 1LL << 62), 0));
 }
 
 /* A split into n results, of which the first is returned. */
@@ -147,6 +149,8 @@ static void test_tile_and_pad(void **state) {
     REFUSED("pad", ARGUMENT, "mode \"wrap\" is unknown",
         call("pad", "x", F(2, 3), "pad", INTS(3, 0), "mode", TEXT("wrap"), NULL));
     REFUSED("pad", ARGUMENT, "pad[3] is -1", mil_pad(f, F(2, 3), (int32_t[]){0, 0, 0, -1}, 0));
+    REFUSED("pad", SHAPE, "the padded size does not fit",
+        call("pad", "x", T(MIL_UINT1, INT64_MAX - 5), "pad", INTS(5, 5), NULL));
     REFUSED("pad", SHAPE, "pad has 3 elements", call("pad", "x", F(2, 3), "pad", INTS(0, 0, 0), NULL));
     REFUSED("pad", SHAPE, "pad has 4 elements", call("pad", "x", F(3), "pad", INTS(0, 0, 0, 0), NULL));
     REFUSED("pad", TYPE, "constant_val is fp16",
@@ -236,6 +240,9 @@ static void test_constexpr_lut(void **state) {
         call(op, "indices", ZEROS(MIL_UINT4, 4, 6), "lut", ZEROS(MIL_FP16, 3, 1, 16, 1), NULL));
     REFUSED(op, SHAPE, "expected lut [blocks",
         call(op, "indices", ZEROS(MIL_UINT4, 4, 6), "lut", ZEROS(MIL_FP16, 1, 1, 64, 1), NULL));
+    REFUSED(op, SHAPE, "vector_axis is 2; expected between -2 and 1",
+        call(op, "indices", ZEROS(MIL_UINT4, 4, 6), "lut", ZEROS(MIL_FP16, 1, 1, 16, 2), "vector_axis",
+            INT(2), NULL));
     REFUSED(op, ARGUMENT, "vector_axis is missing",
         call(op, "indices", ZEROS(MIL_UINT4, 4, 6), "lut", ZEROS(MIL_FP16, 1, 1, 16, 2), NULL));
 }

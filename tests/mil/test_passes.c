@@ -289,6 +289,25 @@ static void test_expand_refuses(void **state) {
     mil_program_free(p);
 }
 
+/* Attention over 2^31 keys is a valid program, but its scores are too large a tensor: the pass says so and leaves the
+ * program as it was. */
+static void test_expand_fails_cleanly(void **state) {
+    (void)state;
+    mil_program *p;
+    mil_function *f = new_function(&p);
+    mil_value x = mil_input(f, "x", shape(MIL_FP32, 3, 1, 1LL << 31, 1, 0));
+    mil_value y = mil_scaled_dot_product_attention(f, x, x, x, MIL_NONE), result;
+    mil_output(f, "y", y);
+    ane_error e = {0};
+    assert_false(mil_run_pass(p, MIL_PASS_EXPAND, &e));
+    assert_error(&e, ANE_ERROR_SHAPE, "too large");
+    assert_ok(mil_program_ok(p, &e), &e);
+    assert_int_equal(f->n_ops, 1);
+    assert_false(mil_expand_op(f, &f->ops[0], &result, &e)); /* here the report is the builder's, too */
+    assert_error(&e, ANE_ERROR_SHAPE, "too large");
+    mil_program_free(p);
+}
+
 /* ---- the table ---- */
 
 static void test_table(void **state) {
@@ -345,6 +364,7 @@ int main(void) {
         cmocka_unit_test(test_expand_layer_norm),
         cmocka_unit_test(test_expand_linear),
         cmocka_unit_test(test_expand_refuses),
+        cmocka_unit_test(test_expand_fails_cleanly),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_names_survive),
     };
