@@ -82,7 +82,7 @@ static bool expect_string(
 }
 
 static bool expect_false(const json_t *o, const char *key, ane_error *e) {
-    bool value;
+    bool value = false;
     if (!read_bool(o, key, false, &value, e)) return false;
     return value ? unsupported(e, key, "true") : true;
 }

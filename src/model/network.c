@@ -130,10 +130,9 @@ static bool check_sizes(
     if (batch < 1 || seq < 1)
         return ane_fail(
             e, ANE_ERROR_ARGUMENT, "", "Batch and sequence must be at least 1, found %d and %d.", batch, seq);
-    if ((int64_t)batch * seq > INT32_MAX / weights->config.vocab_size)
+    if ((int64_t)batch * seq > MAX_COLUMNS)
         return ane_fail(e, ANE_ERROR_ARGUMENT, "",
-            "%d sequences of %d tokens with a vocabulary of %d are too many.", batch, seq,
-            weights->config.vocab_size);
+            "%d sequences of %d tokens are more than the %d tokens of a step.", batch, seq, MAX_COLUMNS);
     if (gradients && !ane_model_config_equal(&weights->config, &gradients->config))
         return ane_fail(e, ANE_ERROR_ARGUMENT, "", "Gradients and weights must be of the same model.");
     return true;

@@ -119,6 +119,18 @@ float *ane_weights_final_norm(const ane_weights *w) {
     return w->data + w->tensors[w->n_tensors - (w->config.tied ? 1 : 2)].offset;
 }
 
+float *ane_block_master(const void *store, int layer, const char *name, int64_t *count) {
+    return ane_weights_layer(store, layer, name, count);
+}
+
+float *ane_head_master(const void *store, int layer, const char *name, int64_t *count) {
+    (void)layer;
+    const ane_weights *w = store;
+    bool norm = strcmp(name, "norm") == 0;
+    *count = norm ? w->config.dim : (int64_t)w->config.vocab_size * w->config.dim;
+    return norm ? ane_weights_final_norm(w) : ane_weights_head(w);
+}
+
 /* ---- values
  * ------------------------------------------------------------------------------------------------------- */
 
