@@ -12,7 +12,8 @@ static bool open_for_building(const mil_function *f) {
 
 /* ---- values and operations ---- */
 
-mil_value mil_value_new(mil_function *f, const mil_type *type, int32_t op, ane_error *e) {
+/* Append a value without a name. MIL_NONE when out of memory (reported). */
+static mil_value new_value(mil_function *f, const mil_type *type, int32_t op, ane_error *e) {
     mil_builder *b = f->builder;
     if (!mil_grow(f->program->arena, &f->values, &b->value_capacity, f->n_values, sizeof *f->values)) {
         mil_no_memory(e, f->name);
@@ -47,7 +48,7 @@ static bool append(mil_function *f, const mil_op_info *info, mil_arg *args, int 
     f->ops[f->n_ops] = (mil_operation){
         .opcode = info->opcode, .info = info, .args = args, .n_results = n_results, .results = results};
     for (int i = 0; i < n_results; i++) {
-        results[i] = mil_value_new(f, &types[i], f->n_ops, e);
+        results[i] = new_value(f, &types[i], f->n_ops, e);
         if (results[i] == MIL_NONE || !mil_name_fresh(f, results[i], info->name, e)) return false;
     }
     f->n_ops++;
@@ -117,7 +118,7 @@ mil_value mil_input(mil_function *f, const char *name, mil_type type) {
         mil_no_memory(e, name);
         return MIL_NONE;
     }
-    mil_value v = mil_value_new(f, &type, MIL_NONE, e);
+    mil_value v = new_value(f, &type, MIL_NONE, e);
     if (v == MIL_NONE || !mil_name_exact(f, v, name, e)) return MIL_NONE;
     f->inputs[f->n_inputs++] = v;
     return v;

@@ -42,8 +42,6 @@ bool mil_name_fresh(mil_function *f, mil_value v, const char *base, ane_error *e
  * an output. */
 bool mil_name_exact(mil_function *f, mil_value v, const char *name, ane_error *e);
 
-/* Append a value without a name. MIL_NONE when out of memory (reported). */
-mil_value mil_value_new(mil_function *f, const mil_type *type, int32_t op, ane_error *e);
 /* Append an operation without arguments whose one result has this type: const and parameter. */
 mil_value mil_emit_leaf(mil_function *f, mil_opcode opcode, const mil_type *type);
 /* A const operation that shares `constant`, which must live in the program's arena. */

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { MOST_PARTS = 256 }; /* of one split */
+
 /* ---- concat, split ---- */
 
 bool mil_infer_concat(const mil_function *f, const mil_operation *op, mil_type *results, ane_error *e) {
@@ -47,7 +49,8 @@ static bool equal_parts(
     return true;
 }
 
-bool mil_split_resolve(
+/* The length of each part along the axis: op->n_results of them. */
+static bool split_sizes(
     const mil_function *f, const mil_operation *op, int32_t *axis, int64_t *sizes, ane_error *e) {
     const mil_type *x = mil_arg_type(f, op, "x"), *given = mil_arg_type(f, op, "split_sizes");
     if (!mil_arg_axis(f, op, 0, x->rank, axis, e)) return false;
@@ -71,11 +74,11 @@ bool mil_split_resolve(
 bool mil_infer_split(const mil_function *f, const mil_operation *op, mil_type *results, ane_error *e) {
     const mil_type *x = mil_arg_type(f, op, "x");
     int32_t axis;
-    int64_t sizes[MIL_MAX_PARTS];
-    if (op->n_results > MIL_MAX_PARTS)
+    int64_t sizes[MOST_PARTS];
+    if (op->n_results > MOST_PARTS)
         return ane_fail(e, ANE_ERROR_UNSUPPORTED, NULL, "%d parts; at most %d are supported",
-            (int)op->n_results, MIL_MAX_PARTS);
-    if (!mil_split_resolve(f, op, &axis, sizes, e)) return false;
+            (int)op->n_results, MOST_PARTS);
+    if (!split_sizes(f, op, &axis, sizes, e)) return false;
     for (int i = 0; i < op->n_results; i++) {
         results[i] = *x;
         results[i].dim[axis] = sizes[i];

@@ -37,11 +37,6 @@ typedef struct mil_slice_geometry {
 } mil_slice_geometry;
 bool mil_slice_resolve(const mil_function *f, const mil_operation *op, mil_slice_geometry *g, ane_error *e);
 
-enum { MIL_MAX_PARTS = 256 }; /* results of one split */
-/* split: the length of each part (n_results of them, in `sizes`) along `axis`. */
-bool mil_split_resolve(
-    const mil_function *f, const mil_operation *op, int32_t *axis, int64_t *sizes, ane_error *e);
-
 /* pad: amounts for every axis of x. */
 bool mil_pad_resolve(
     const mil_function *f, const mil_operation *op, int64_t *before, int64_t *after, ane_error *e);
