@@ -72,6 +72,13 @@ static void emit_again(mil_grad_state *g, mil_value v) {
         if (g->image[op->results[r]] == MIL_NONE) g->image[op->results[r]] = results[r];
 }
 
+/* An input for what may become a tap or not, under a name that nothing else has. */
+static mil_value stand_in(mil_grad_state *g, mil_value v) {
+    char name[32];
+    snprintf(name, sizeof name, "?%d", (int)v);
+    return mil_input(g->b, name, g->f->values[v].type);
+}
+
 mil_value mil_grad_forward(mil_grad_state *g, mil_value v) {
     if (v == MIL_NONE || g->error.code) return MIL_NONE;
     if (g->image[v] != MIL_NONE) return g->image[v];
@@ -81,8 +88,10 @@ mil_value mil_grad_forward(mil_grad_state *g, mil_value v) {
         g->image[v] = emit_constant(g, v);
     else if (info->op != MIL_NONE && g->f->ops[info->op].opcode == MIL_OP_PARAMETER)
         g->image[v] = mil_param(g->b, info->name, info->type);
-    else if (info->op == MIL_NONE || !g->planned || g->kept[v])
+    else if (info->op == MIL_NONE || g->kept[v])
         g->image[v] = mil_input(g->b, info->name, info->type);
+    else if (!g->planned)
+        g->image[v] = stand_in(g, v);
     else if (g->f->ops[info->op].opcode == MIL_OP_SILU)
         g->image[v] = silu_again(g, &g->f->ops[info->op]);
     else

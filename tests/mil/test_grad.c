@@ -593,6 +593,21 @@ CASE(unused, -1, 1, {
     OUT(mil_exp(f, x));
 })
 
+/* A sum's derivative is one number for many elements; what was broadcast must count each of them. */
+CASE(sum_of_broadcast, -1, 1, {
+    mil_value x = in(f, "x", T(2, 1, 3)), w = param(f, "w", T(4, 1));
+    mil_value h = mil_add(f, mil_mul(f, x, x), mil_silu(f, w));
+    mil_output(f, "all", mil_reduce_mean(f, h, 0, NULL, false));
+    mil_output(f, "some", mil_exp(f, mil_reduce_sum(f, h, 2, I(0, 1), true)));
+})
+/* Forward names that look like backward's own. */
+CASE(names, -1, 1, {
+    mil_value x = in(f, "x", T(2, 3)), w = param(f, "d_w", T(3, 3));
+    mil_value h = mil_name(f, mil_softmax(f, mil_matmul(f, x, w, false, false), -1), "d_y");
+    mil_value k = mil_name(f, mil_softmax(f, mil_matmul(f, h, w, false, false), -1), "d_x");
+    OUT(mil_mul(f, h, k));
+})
+
 /* Llama's block on [1, C, 1, S]: RMSNorm, rotary embedding, grouped queries, SwiGLU. */
 enum { DIM = 8, HEADS = 2, KV = 1, SIZE = 4, HIDDEN = 12, SEQ = 5 };
 
@@ -672,6 +687,24 @@ static void test_llama_taps(void **state) {
     mil_program_free(p);
 }
 
+/* What forward gives out anyway is no tap, even if it could be smaller than what is. */
+static void test_output_is_no_tap(void **state) {
+    (void)state;
+    ane_error e = {0};
+    mil_program *p = mil_program_new(MIL_IOS18, &e);
+    mil_function *f = mil_function_new(p, "main");
+    mil_value h = mil_softmax(f, in(f, "x", T(2, 3)), -1);
+    mil_output(f, "h", h);
+    mil_output(f, "y", mil_exp(f, mil_tile(f, h, I(4, 1))));
+    for (int cheap = 0; cheap < 2; cheap++) {
+        mil_gradient *g = mil_differentiate(f, &(mil_grad_options){.recompute_cheap = cheap}, &e);
+        assert_ok(g, &e);
+        assert_int_equal(g->n_taps, 0);
+        mil_gradient_free(g);
+    }
+    mil_program_free(p);
+}
+
 /* ---- ties, refusals
  * ----------------------------------------------------------------------------------------------------------------
  */
@@ -685,22 +718,24 @@ static void test_ties(void **state) {
     mil_value x = in(f, "x", T(2)), z = in(f, "z", T(2));
     mil_output(f, "a", mil_maximum(f, x, z));
     mil_output(f, "b", mil_reduce_max(f, x, 0, NULL, false));
+    mil_output(f, "c", mil_minimum(f, x, z));
     mil_gradient *g = mil_differentiate(f, &(mil_grad_options){.recompute_cheap = true}, &e);
     assert_ok(g, &e);
     const mil_function *b = g->backward->functions[0];
-    double same[] = {3, 3}, other[] = {3, 1}, da[] = {1, 1}, db[] = {10};
+    double same[] = {3, 3}, other[] = {3, 1}, da[] = {1, 1}, db[] = {10}, dc[] = {100, 100};
     mil_array inputs[8];
     for (int i = 0; i < b->n_inputs; i++) {
         const char *name = b->values[b->inputs[i]].name;
         inputs[i] = (mil_array){b->values[b->inputs[i]].type, strcmp(name, "d_a") == 0   ? da
                                                               : strcmp(name, "d_b") == 0 ? db
+                                                              : strcmp(name, "d_c") == 0 ? dc
                                                               : strcmp(name, "x") == 0   ? same
                                                               : strcmp(name, "z") == 0   ? other
                                                                                          : same};
     }
     mil_array *d = run(b, inputs, 0, NULL);
-    assert_true(d[0].data[0] == 0.5 + 5 && d[0].data[1] == 1 + 5);
-    assert_true(d[1].data[0] == 0.5 && d[1].data[1] == 0);
+    assert_true(d[0].data[0] == 0.5 + 5 + 50 && d[0].data[1] == 1 + 5);
+    assert_true(d[1].data[0] == 0.5 + 50 && d[1].data[1] == 100);
     free_arrays(d, b->n_outputs);
     mil_gradient_free(g);
     mil_program_free(p);
@@ -789,7 +824,8 @@ int main(void) {
         TEST(conv_3x2), TEST(conv_strides), TEST(conv_custom_pad), TEST(conv_same), TEST(conv_same_lower),
         TEST(conv_dilation), TEST(conv_groups), TEST(conv_depthwise), TEST(conv_1d), TEST(conv_input_weight),
         TEST(attention), TEST(reshapes), TEST(slices), TEST(slice_masks), TEST(concat), TEST(split),
-        TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(mlp), TEST(tied), TEST(unused), TEST(llama),
-        TEST(llama_taps), TEST(ties), TEST(refusals), TEST(wrt)};
+        TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(mlp), TEST(tied), TEST(unused),
+        TEST(sum_of_broadcast), TEST(names), TEST(output_is_no_tap), TEST(llama), TEST(llama_taps),
+        TEST(ties), TEST(refusals), TEST(wrt)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
