@@ -80,18 +80,25 @@ static void print_info(const cli_args *args, const ane_dataset *d, int32_t seq) 
     printf("checksum       %08x\n", ane_dataset_checksum(d));
 }
 
-static int run_info(const cli_args *args, ane_error *e) {
+/* What text is tokenized by; NULL, without a report, when --vocab says that the files are tokens already. */
+static ane_tokenizer *find_tokenizer(const cli_args *args, ane_error *e) {
     const char *path = cli_string(args, "tokenizer");
-    ane_tokenizer *t = path ? ane_tokenizer_load(path, 0, e) : ane_tokenizer_bytes(e);
-    if (!t) return CLI_FAILED;
+    if (path) return ane_tokenizer_load(path, 0, e);
+    return cli_given(args, "vocab") ? NULL : ane_tokenizer_bytes(e);
+}
+
+static int run_info(const cli_args *args, ane_error *e) {
+    ane_tokenizer *t = find_tokenizer(args, e);
+    if (e->code != ANE_OK) return CLI_FAILED;
+    bool from_file = cli_given(args, "tokenizer");
     int64_t vocab = cli_given(args, "vocab") ? cli_int(args, "vocab")
-                    : path                   ? ane_tokenizer_vocab_size(t)
+                    : from_file              ? ane_tokenizer_vocab_size(t)
                                              : INT32_MAX;
     ane_data_options options = {.n_files = args->n_words,
         .files = args->words,
         .vocab_size = (int32_t)vocab,
         .validation = cli_float(args, "validation"),
-        .bos_id = ane_tokenizer_bos(t)};
+        .bos_id = t ? ane_tokenizer_bos(t) : -1};
     ane_dataset *d = ane_dataset_open(&options, t, e);
     if (d) print_info(args, d, (int32_t)cli_int(args, "seq"));
     ane_dataset_free(d);
@@ -108,7 +115,7 @@ static const cli_option info_options[] = {
         .kind = CLI_INT,
         .value = "N",
         CLI_AT_LEAST(1),
-        .help = "refuse ids that are not below N"},
+        .help = "the files are tokens: refuse ids that are not below N"},
     {.name = "seq",
         .letter = 's',
         .kind = CLI_INT,

@@ -107,7 +107,8 @@ int main(int argc, char **argv) {
     int status = dispatch(argc - 1, argv + 1, &e);
     errno = 0;
     if (fflush(stdout) || ferror(stdout)) {
-        ane_fail(&e, ANE_ERROR_IO, "standard output", "could not be written: %s", strerror(errno));
+        ane_fail(&e, ANE_ERROR_IO, "standard output", "could not be written: %s",
+            errno ? strerror(errno) : "perhaps no space is left");
         if (status == CLI_OK) status = CLI_FAILED;
     }
     if (e.code != ANE_OK) cli_report(&e);

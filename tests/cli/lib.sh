@@ -1,6 +1,6 @@
 # lib.sh - what the tests of the program share. $1 is the program; $folder is fresh and removed at the end.
 set -uo pipefail
-program=$1
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
