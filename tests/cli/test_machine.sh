@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# info and bench: what programs read from them.
+source "$(dirname "$0")/lib.sh"
+
+succeeds info
+prints "device"
+prints "vectors"
+succeeds info --peak --json --threads 1 --precision fp16
+prints '"device":"cpu"'
+prints '"precision":"fp16"'
+[ "$(number threads)" = 1 ] || fail "--threads 1"
+less 0.01 "$(number peak_gflops)" || fail "no peak"
+less 0.01 "$(number product_gflops)" || fail "no rate of products"
+fails 1 "tpu" info --device tpu
+fails 1 "speed" info --device cpu:speed=3
+
+succeeds bench train --model stories260k --batch 1 --seq 32 --steps 3 --threads 1 --json
+for key in batch seq threads parameters steps median min max tokens_per_second gflops peak_rss_mib final_loss lnV; do
+  less 0 "$(number $key)" || fail "\"$key\" is missing"
+done
+for key in system model precision step_ms forward_ms backward_ms optimizer_ms; do prints "\"$key\":"; done
+succeeds bench train --model stories260k --batch 1 --seq 32 --steps 1
+prints "step_ms"
+echo fine
