@@ -3,52 +3,73 @@
 #include "cli/common.h"
 #include "cli/program.h"
 
+#include "mil/ane_rules.h"
+
+#include <string.h>
+
 typedef struct findings {
     json_t *list;
-    int certain, doubtful;
+    const char *rule;      /* of the finding before, so that each rule is told once */
+    int certain, doubtful; /* rules */
     bool json;
 } findings;
 
 static void on_finding(void *context, const mil_finding *f) {
     findings *all = context;
-    if (f->certain)
-        all->certain++;
-    else
-        all->doubtful++;
-    if (!all->json) {
-        printf("%s %s: %s\n  %s\n  source: %s\n", f->rule, f->certain ? f->where : "(reports differ)",
-            f->title, f->detail, f->source);
-        if (!f->certain) printf("  at: %s\n", f->where);
+    bool first = !all->rule || strcmp(all->rule, f->rule) != 0;
+    all->rule = f->rule;
+    if (first && f->certain) all->certain++;
+    if (first && !f->certain) all->doubtful++;
+    if (all->json) {
+        json_array_append_new(all->list,
+            json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "rule", f->rule, "title", f->title, "source",
+                f->source, "certain", f->certain, "where", f->where, "detail", f->detail));
         return;
     }
-    json_array_append_new(
-        all->list, json_pack("{s:s, s:s, s:s, s:b, s:s, s:s}", "rule", f->rule, "title", f->title, "source",
-                       f->source, "certain", f->certain, "where", f->where, "detail", f->detail));
+    if (first)
+        printf("%s%s  %s\n        (%s)\n", f->rule, f->certain ? "" : ", perhaps", f->title, f->source);
+    printf("        %s: %s\n", f->where, f->detail);
 }
 
 static void print_summary(const char *path, const findings *all) {
-    printf("%s: a valid program; ", path);
-    if (!all->certain && !all->doubtful)
-        puts("it breaks no rule of the Neural Engine that is known");
-    else
-        printf("%d rule%s of the Neural Engine broken, %d more where reports differ\n", all->certain,
-            all->certain == 1 ? "" : "s", all->doubtful);
+    if (!all->certain && !all->doubtful) {
+        printf("%s: a valid program; it breaks no rule of the Neural Engine that is known\n", path);
+        return;
+    }
+    printf("%s: a valid program; it breaks %d rule%s of the Neural Engine, and %d on which reports differ\n",
+        path, all->certain, all->certain == 1 ? "" : "s", all->doubtful);
+}
+
+static int list_rules(bool json) {
+    json_t *list = json_array();
+    for (int i = 0; i < mil_n_ane_rules; i++) {
+        const mil_ane_rule *r = &mil_ane_rules[i];
+        if (!json)
+            printf("%s%s  %s\n        (%s)\n", r->id, r->certain ? "" : ", perhaps", r->title, r->source);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "rule", r->id, "title", r->title,
+                                        "source", r->source, "certain", r->certain));
+    }
+    if (json) cli_put_json(json_incref(list));
+    json_decref(list);
+    return CLI_OK;
 }
 
 static int run(const cli_args *args, ane_error *e) {
-    findings all = {.json = cli_flag(args, "json"), .list = json_array()};
+    findings all = {.json = cli_flag(args, "json")};
+    if (cli_flag(args, "rules")) return list_rules(all.json);
+    if (!args->n_words) return cli_usage_error(e, "check", "expected a file: anemone check FILE.mil");
     mil_program *p = cli_read_program(args, cli_given(args, "weights"), e);
-    if (p) {
-        mil_check_ane(p, on_finding, &all);
-        if (all.json)
-            cli_put_json(json_pack("{s:s, s:b, s:i, s:i, s:O}", "file", args->words[0], "valid", 1, "broken",
-                all.certain, "doubtful", all.doubtful, "findings", all.list));
-        else
-            print_summary(args->words[0], &all);
-    }
+    if (!p) return CLI_FAILED;
+    all.list = json_array();
+    mil_check_ane(p, on_finding, &all);
+    if (all.json)
+        cli_put_json(json_pack("{s:s, s:b, s:i, s:i, s:O}", "file", args->words[0], "valid", 1, "broken",
+            all.certain, "doubtful", all.doubtful, "findings", all.list));
+    else
+        print_summary(args->words[0], &all);
     json_decref(all.list);
     mil_program_free(p);
-    return p && !all.certain ? CLI_OK : CLI_FAILED;
+    return all.certain ? CLI_FAILED : CLI_OK;
 }
 
 static const cli_option options[] = {
@@ -57,6 +78,7 @@ static const cli_option options[] = {
         .kind = CLI_PATH,
         .value = "DIR",
         .help = "check the weights, too: the folder that @model_path stands for"},
+    {.name = "rules", .kind = CLI_FLAG, .help = "list the rules, all of them"},
     {.name = "json", .kind = CLI_FLAG, .help = "print one JSON object"},
     {0},
 };
@@ -64,8 +86,8 @@ static const cli_option options[] = {
 const cli_command cli_check = {
     .name = "check",
     .summary = "check a MIL program, and what the Neural Engine would say to it",
-    .synopsis = (const char *const[]){"FILE.mil [--weights DIR] [--json]", NULL},
-    .min_words = 1,
+    .synopsis = (const char *const[]){"FILE.mil [--weights DIR] [--json]", "--rules [--json]", NULL},
+    .min_words = 0,
     .max_words = 1,
     .description =
         "Checks types, shapes and names, then the rules that the Neural Engine is known to have, each with "

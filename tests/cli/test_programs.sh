@@ -54,7 +54,8 @@ fails 1 'there is no output "q"' run affine.mil -i x=x.npy -i w=w.npy -o q=q.npy
 fails 1 'expected NAME=FILE.npy, found "x.npy"' run affine.mil --input x.npy
 fails 1 "expected shape [3, 2], found [2, 2]" run affine.mil -i x=x.npy -i w=z.npy
 fails 1 "missing.npy" run affine.mil -i x=x.npy -i w=missing.npy
-fails 1 "truncated" run affine.mil -i x=x.npy -i w=<(head -c 70 w.npy)
+head -c 70 w.npy >cut.npy
+fails 1 "truncated" run affine.mil -i x=x.npy -i w=cut.npy
 : >empty.npy
 fails 1 "not a NumPy array" run affine.mil -i x=x.npy -i w=empty.npy
 fails 1 "missing.mil" run missing.mil
@@ -92,10 +93,22 @@ grep -q 'd_w' out && fail "--wrt x gives d_w, too"
 fails 1 "bogus" grad affine.mil --wrt bogus
 
 # check
-succeeds check affine.mil
-prints "affine.mil: a valid program"
-succeeds check affine.mil --json
-prints '"valid":true'
+sed 's/fp32/fp16/g; s/\[2, 3\]/[1, 64, 64]/; s/\[3, 2\]/[1, 64, 64]/; s/\[2, 2\]/[1, 64, 64]/' affine.mil >good.mil
+succeeds check good.mil
+prints "good.mil: a valid program"
+succeeds check good.mil --json
+prints '"valid":true,"broken":0'
+anemone check affine.mil
+[ "$status" -eq 1 ] || fail "a certain rule is broken: exit status $status, expected 1"
+prints "ANE-02  "
+prints "rules of the Neural Engine"
+[ ! -s err ] || fail "broken rules are no errors of the program"
+anemone check affine.mil --json
+prints '"rule":"ANE-02"'
+[ "$(number broken)" -ge 2 ] || fail "$(number broken) rules broken, expected ANE-02 and ANE-03 at least"
+succeeds check --rules
+prints "ANE-01  "
+fails 2 "expected a file" check
 wrong() { # LINE:COLUMN TEXT sed-expression: the program that is wrong in this way
   sed "$3" affine.mil >wrong.mil
   fails 1 "wrong.mil:$1: " check wrong.mil
@@ -105,7 +118,7 @@ wrong 7:34 'frelu' 's/relu/frelu/'
 wrong 6:9 '[2, 2]' 's/tensor<fp32, \[2, 2\]> y/tensor<fp32, [2, 5]> y/'
 wrong 6:34 '3' 's/\[3, 2\]> w/[4, 2]> w/'
 wrong 7:43 'nobody' 's/x = y/x = nobody/'
-wrong 4:32 '0' 's/\[2, 3\]> x/[0, 3]> x/'
+wrong 4:36 '0' 's/\[2, 3\]> x/[0, 3]> x/'
 wrong 1:1 'program' 's/^program/prograd/'
 head -c 300 affine.mil >cut.mil
 fails 1 "cut.mil:" check cut.mil

@@ -20,7 +20,7 @@ fails 2 '--steps needs a value' train --steps
 fails 2 '--steps needs a value' train --steps --batch 3
 fails 2 '--json takes no value' train --json=yes
 fails 2 'unexpected argument "extra"' train extra
-fails 2 'something is missing' check
+fails 2 'something is missing' format
 fails 2 'unexpected argument "c"' convert a b c
 
 for value in 0 -1 x 1.5 99999999999999999999 ''; do
