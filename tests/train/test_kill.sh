@@ -6,8 +6,8 @@ set -eu
 anemone=$1
 folder=$(mktemp -d "${TMPDIR:-/tmp}/anemone-kill-XXXXXX")
 trap 'rm -rf "$folder"' EXIT
-steps=60
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+steps=40
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} OMP_WAIT_POLICY=passive # machines that run tests are busy
 
 cat > "$folder/tiny.json" <<'JSON'
 {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "hidden_size": 32,
