@@ -19,6 +19,7 @@ typedef struct example {
     void (*build)(mil_function *f, mil_dtype t);
     compare_range range;
     double tolerance; /* fp32, relative above 1 */
+    double fp16;      /* fp16: what sums may differ by beyond one unit in the last place; < 0: bit-equal */
 } example;
 
 static mil_value in(mil_function *f, const char *name, mil_dtype t, int rank, const int64_t *dim) {
@@ -239,24 +240,24 @@ static void gathers(mil_function *f, mil_dtype t) {
 }
 
 static const example examples[] = {
-    {"unary", unary, {-6, 6}, 2e-6},
-    {"positive unary", positive_unary, {0.01, 9}, 2e-6},
-    {"binary", binary, {-3, 3}, 2e-6},
-    {"broadcast", broadcast, {-2, 2}, 2e-6},
-    {"comparisons", compare_ops, {-2, 2}, 2e-6},
-    {"integers", integers, {-100, 100}, 0},
-    {"matmul", matmuls, {-1, 1}, 2e-6},
-    {"matmul of views", matmul_views, {-1, 1}, 4e-6},
-    {"conv", convs, {-1, 1}, 4e-6},
-    {"linear", linears, {-1, 1}, 2e-6},
-    {"attention", attention, {-2, 2}, 2e-6},
-    {"reductions", reductions, {-1, 1}, 1e-5},
-    {"softmax", softmaxes, {-8, 8}, 2e-6},
-    {"layer_norm", layer_norms, {-2, 2}, 5e-6},
-    {"rms_norm", rms_norm, {-2, 2}, 1e-5},
-    {"moves", moves, {-2, 2}, 2e-6},
-    {"rotary", rotary, {-1, 1}, 2e-6},
-    {"gather", gathers, {0, 9}, 1e-6},
+    {"unary", unary, {-6, 6}, 2e-6, 0},
+    {"positive unary", positive_unary, {0.01, 9}, 2e-6, 0},
+    {"binary", binary, {-3, 3}, 2e-6, 0},
+    {"broadcast", broadcast, {-2, 2}, 2e-6, -1},
+    {"comparisons", compare_ops, {-2, 2}, 2e-6, -1},
+    {"integers", integers, {-100, 100}, 0, -1},
+    {"matmul", matmuls, {-1, 1}, 2e-6, 2e-6},
+    {"matmul of views", matmul_views, {-1, 1}, 4e-6, 1e-2},
+    {"conv", convs, {-1, 1}, 4e-6, 2e-6},
+    {"linear", linears, {-1, 1}, 2e-6, 2e-6},
+    {"attention", attention, {-2, 2}, 2e-6, 2e-6},
+    {"reductions", reductions, {-1, 1}, 1e-5, 1e-4},
+    {"softmax", softmaxes, {-8, 8}, 2e-6, 0},
+    {"layer_norm", layer_norms, {-2, 2}, 5e-6, 1e-5},
+    {"rms_norm", rms_norm, {-2, 2}, 1e-5, 2e-2},
+    {"moves", moves, {-2, 2}, 2e-6, 0},
+    {"rotary", rotary, {-1, 1}, 2e-6, -1},
+    {"gather", gathers, {0, 9}, 1e-6, 1e-5},
 };
 
 static mil_program *build(const example *x, mil_dtype t) {
@@ -292,10 +293,93 @@ static void test_fp32_with_half_ports(void **state) {
     }
 }
 
+/* ---- fp16: every result rounded ------------------------------------------------------------------------------------------ */
+
+static double fp16_unit(double x) {
+    double a = fabs(x);
+    return a < 0x1p-14 ? 0x1p-24 : ldexp(1, ilogb(a) - 10);
+}
+
+/* How many of the outputs' elements differ from the reference; fails when one does by more than the bound. */
+static int64_t compare_fp16(compare_run *r, const example *x, int64_t *total) {
+    ane_error e = {0};
+    int64_t differing = 0;
+    assert_ok(mil_evaluate(
+                  r->f, MIL_ROUND_FP16, r->inputs, ane_kernel_weights(r->kernel), r->params, r->outputs, &e),
+        &e);
+    for (int i = 0; i < ane_kernel_outputs(r->kernel); i++) {
+        ane_buffer *b = r->buffers[COMPARE_PORTS + i];
+        const void *data = ane_buffer_map(b, ANE_READ, &e);
+        int64_t n = mil_type_count(ane_buffer_type(b));
+        *total += n;
+        for (int64_t k = 0; k < n; k++) {
+            double found = mil_constant_at(ane_buffer_type(b), data, k), expected = r->outputs[i].data[k];
+            if (found == expected || (isnan(found) && isnan(expected))) continue;
+            double bound = x->fp16 < 0 ? 0 : fp16_unit(expected) + x->fp16;
+            if (!(fabs(found - expected) <= bound))
+                fail_msg("%s: %s[%lld] is %.9g, expected %.9g (bound %.3g)", x->name,
+                    ane_kernel_output(r->kernel, i, NULL), (long long)k, found, expected, bound);
+            differing++;
+        }
+    }
+    return differing;
+}
+
+/* Bit-equal to the reference but where an fp32 sum or a transcendental function falls on the other side of the
+ * boundary between two fp16 numbers: one unit, rarely. */
+static void test_fp16(void **state) {
+    (void)state;
+    static const mil_dtype declared[] = {MIL_FP16, MIL_FP32};
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
+        for (int t = 0; t < 2; t++) {
+            ane_error e = {0};
+            compare_run r;
+            int64_t total = 0;
+            mil_program *p = build(&examples[i], declared[t]);
+            compare_prepare(&r, p, "cpu:threads=2,precision=fp16", i + 1, examples[i].range);
+            assert_ok(ane_run(r.binding, NULL, &e), &e);
+            int64_t differing = compare_fp16(&r, &examples[i], &total);
+            if (differing * 100 > total && examples[i].fp16 < 1e-3)
+                fail_msg("%s: %lld of %lld differ", examples[i].name, (long long)differing, (long long)total);
+            compare_free(&r);
+            mil_program_free(p);
+        }
+}
+
+/* Operands of products in bf16: 8 bits, so a relative error of 2^-8 for each. */
+static void test_bf16(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        bool sums_of_products = strstr("matmul of views", examples[i].name) != NULL;
+        compare_program(build(&examples[i], MIL_FP32), "cpu:threads=2,precision=bf16", i + 1,
+            examples[i].range, MIL_EXACT, sums_of_products ? 0.3 : 3e-2);
+    }
+}
+
+/* A weight in another precision is staged: changing the master needs ane_weights_changed. */
+static void test_weights_are_staged(void **state) {
+    (void)state;
+    ane_error e = {0};
+    compare_run r;
+    const example linear = {"linear", linears, {-1, 1}, 0, 2e-6};
+    mil_program *p = build(&linear, MIL_FP16);
+    compare_prepare(&r, p, "cpu:threads=2,precision=fp16", 3, linear.range);
+    for (int i = 0; i < 7 * 12; i++) r.params[0].array.data[i] = r.weights[0][i] = 0.25f * (float)(i % 5);
+    assert_ok(ane_weights_changed(r.binding, &e), &e);
+    assert_ok(ane_run(r.binding, NULL, &e), &e);
+    int64_t total = 0;
+    compare_fp16(&r, &linear, &total);
+    compare_free(&r);
+    mil_program_free(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fp32_on_every_vector_path),
         cmocka_unit_test(test_fp32_with_half_ports),
+        cmocka_unit_test(test_fp16),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_weights_are_staged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

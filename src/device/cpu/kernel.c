@@ -13,6 +13,12 @@ static bool simplify(mil_program *p, ane_error *e) {
     return true;
 }
 
+static bool set_port(cpu_kernel *k, ane_port *port, const mil_value_info *v) {
+    *port = (ane_port){ane_arena_strdup(k->plan.arena, v->name), v->type};
+    return port->name != NULL;
+}
+
+/* Of the function as it was given: simplifying it may drop parameters that it does not need. */
 static bool fill_ports(cpu_kernel *k, const mil_function *f, ane_error *e) {
     ane_kernel *b = &k->base;
     b->n_inputs = f->n_inputs;
@@ -20,23 +26,20 @@ static bool fill_ports(cpu_kernel *k, const mil_function *f, ane_error *e) {
     for (int32_t i = 0; i < f->n_ops; i++) b->n_weights += f->ops[i].opcode == MIL_OP_PARAMETER;
     size_t n = (size_t)b->n_inputs + (size_t)b->n_outputs + (size_t)b->n_weights;
     b->ports = ane_arena_array(k->plan.arena, n + 1, sizeof *b->ports);
-    if (!b->ports) return ane_fail(e, ANE_ERROR_MEMORY, f->name, "no memory for the kernel's ports");
-    int at = 0;
-    for (int32_t i = 0; i < f->n_inputs; i++) b->ports[at++].type = *mil_type_of(f, f->inputs[i]);
-    for (int32_t i = 0; i < f->n_outputs; i++) b->ports[at++].type = *mil_type_of(f, f->outputs[i]);
-    for (int32_t i = 0; i < f->n_inputs; i++) b->ports[i].name = f->values[f->inputs[i]].name;
-    for (int32_t i = 0; i < f->n_outputs; i++) b->ports[f->n_inputs + i].name = f->values[f->outputs[i]].name;
-    for (int32_t i = 0; i < f->n_ops; i++)
-        if (f->ops[i].opcode == MIL_OP_PARAMETER) {
-            const mil_value_info *v = &f->values[f->ops[i].results[0]];
-            b->ports[at++] = (ane_port){v->name, v->type};
-        }
-    return true;
+    bool ok = b->ports != NULL;
+    ane_port *port = b->ports;
+    for (int32_t i = 0; ok && i < f->n_inputs; i++) ok = set_port(k, port++, &f->values[f->inputs[i]]);
+    for (int32_t i = 0; ok && i < f->n_outputs; i++) ok = set_port(k, port++, &f->values[f->outputs[i]]);
+    k->plan.n_weights = b->n_weights;
+    k->plan.weights = port;
+    for (int32_t i = 0; ok && i < f->n_ops; i++)
+        if (f->ops[i].opcode == MIL_OP_PARAMETER) ok = set_port(k, port++, &f->values[f->ops[i].results[0]]);
+    return ok || ane_fail(e, ANE_ERROR_MEMORY, f->name, "no memory for the kernel's ports");
 }
 
 static bool build(cpu_kernel *k, const mil_function *f, ane_error *e) {
     cpu_device *d = (cpu_device *)k->base.device;
-    if (!fill_ports(k, f, e) || !ane_cpu_plan_build(&k->plan, f, e)) return false;
+    if (!ane_cpu_plan_build(&k->plan, f, e)) return false;
     k->bases = ane_arena_array(k->plan.arena, (size_t)k->plan.n_storages + 1, sizeof *k->bases);
     k->accumulate = ane_arena_array(k->plan.arena, (size_t)f->n_outputs + 1, sizeof *k->accumulate);
     if (!k->bases || !k->accumulate)
@@ -59,7 +62,7 @@ ane_kernel *ane_cpu_compile(ane_device *device, const mil_program *p, const mil_
     k->plan.precision = device->capabilities.precision;
     k->plan.arena = ane_arena_new();
     k->program = mil_program_clone(p, e);
-    bool ok = k->plan.arena ? k->program && simplify(k->program, e)
+    bool ok = k->plan.arena ? k->program && fill_ports(k, f, e) && simplify(k->program, e)
                             : ane_fail(e, ANE_ERROR_MEMORY, f->name, "no memory for the kernel");
     if (ok && build(k, mil_program_function(k->program, f->name), e)) return &k->base;
     ane_cpu_kernel_free(&k->base);

@@ -293,8 +293,12 @@ static bool all_constant(const cpu_lower *l, const mil_operation *op) {
     return true;
 }
 
-static bool lower_weight(cpu_lower *l, const mil_operation *op, int32_t index) {
+static bool lower_weight(cpu_lower *l, const mil_operation *op) {
     const mil_type *t = mil_type_of(l->f, op->results[0]);
+    int32_t index = 0;
+    while (index < l->plan->n_weights &&
+           strcmp(l->plan->weights[index].name, l->f->values[op->results[0]].name) != 0)
+        index++;
     int32_t s = ane_cpu_plan_storage(l->plan, CPU_WEIGHT, CPU_F32, index, mil_type_count(t));
     if (s < 0) return ane_cpu_no_memory(l);
     if (ane_cpu_rounds(l)) s = ane_cpu_staged_weight(l, s);
@@ -320,18 +324,15 @@ bool ane_cpu_lower(cpu_plan *plan, ane_error *e) {
     l.targets = ane_arena_array(plan->arena, (size_t)f->n_values, sizeof *l.targets);
     if (!l.views || !l.targets)
         return ane_fail(e, ANE_ERROR_MEMORY, f->name, "no memory for the plan's views");
-    int32_t n_params = 0;
-    for (int32_t i = 0; i < f->n_ops; i++) n_params += f->ops[i].opcode == MIL_OP_PARAMETER;
-    plan->staged = ane_arena_array(plan->arena, (size_t)n_params + 1, sizeof *plan->staged);
+    plan->staged = ane_arena_array(plan->arena, (size_t)plan->n_weights + 1, sizeof *plan->staged);
     if (!plan->staged) return ane_fail(e, ANE_ERROR_MEMORY, f->name, "no memory for the plan's weights");
     for (int32_t v = 0; v < f->n_values; v++) l.views[v].rank = l.targets[v].rank = -1;
     bool ok = lower_inputs(&l);
     if (ok) ane_cpu_assign_targets(&l);
-    int32_t n_weights = 0;
     for (int32_t i = 0; ok && i < f->n_ops; i++) {
         const mil_operation *op = &f->ops[i];
         if (op->opcode == MIL_OP_CONST) continue;
-        ok = op->opcode == MIL_OP_PARAMETER ? lower_weight(&l, op, n_weights++) : lower_operation(&l, op);
+        ok = op->opcode == MIL_OP_PARAMETER ? lower_weight(&l, op) : lower_operation(&l, op);
     }
     ok = ok && lower_outputs(&l) && report.code == ANE_OK;
     if (!ok && e) *e = report;

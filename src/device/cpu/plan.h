@@ -102,8 +102,10 @@ typedef struct cpu_plan {
     cpu_step *steps;
     int64_t scratch_bytes;
     int32_t *input_storage, *output_storage;
-    bool *staged;      /* per weight: a step reads its staged copy */
-    bool *gemm_output; /* per output: one gemm alone writes it and nothing reads it */
+    int32_t n_weights;
+    const ane_port *weights; /* all parameters of the program as given, needed or not */
+    bool *staged;            /* per weight: a step reads its staged copy */
+    bool *gemm_output;       /* per output: one gemm alone writes it and nothing reads it */
 } cpu_plan;
 
 /* -- view.c: none of these allocates; those that return bool say whether a view can do it
