@@ -33,14 +33,15 @@ static bool expand_step(mil_rewrite *r, int32_t index, ane_error *e) {
     return mil_rewrite_replace(r, index, 0, result, true, e);
 }
 
-/* A copy of f alone, expanded. */
+/* A copy of f alone, expanded, and nothing computed twice: or it would be kept twice. */
 static mil_program *forward_of(const mil_function *f, ane_error *e) {
     if (!mil_program_ok(f->program, e)) return NULL;
     mil_program *p = mil_program_clone(f->program, e);
     if (!p) return NULL;
     p->functions[0] = mil_program_function(p, f->name);
     p->n_functions = 1;
-    if (mil_rewrite_function(p->functions[0], expand_step, NULL, e)) return p;
+    if (mil_rewrite_function(p->functions[0], expand_step, NULL, e) && mil_run_pass(p, MIL_PASS_CSE, e))
+        return p;
     mil_program_free(p);
     return NULL;
 }
@@ -136,19 +137,27 @@ static void start_from_outputs(mil_grad_state *g) {
     }
 }
 
+/* The derivatives by the results of one operation into d; false when there are none. Element-wise operations have one
+ * result; they take its derivative as it comes: with 1s for equal numbers, and without its sign. */
+static bool collect(mil_grad_state *g, const mil_operation *op, mil_value *d) {
+    bool elementwise = op->info->traits & MIL_TRAIT_ELEMENTWISE, any = false;
+    for (int r = 0; r < op->n_results; r++) {
+        d[r] = mil_grad_total(g, op->results[r], !elementwise, elementwise ? &g->negate : NULL);
+        any = any || d[r] != MIL_NONE;
+    }
+    return any;
+}
+
 /* The derivatives by the operands of one operation, from those by its results. */
 static bool step(mil_grad_state *g, const mil_operation *op, ane_error *e) {
     mil_value *d = ane_arena_array(g->arena, (size_t)op->n_results, sizeof *d);
     if (!d) return mil_no_memory(e, g->f->name);
-    bool full = !(op->info->traits & MIL_TRAIT_ELEMENTWISE), any = false;
-    for (int r = 0; r < op->n_results; r++) {
-        d[r] = mil_grad_total(g, op->results[r], full);
-        any = any || d[r] != MIL_NONE;
-    }
-    if (!any || op->opcode == MIL_OP_PARAMETER) return true;
+    g->negate = false;
+    if (op->opcode == MIL_OP_PARAMETER || !collect(g, op, d)) return true;
     if (!op->info->grad) return mil_grad_none(g, op, "");
     char where[256];
     if (!op->info->grad(g, op, d, e)) ane_at(e, mil_op_where(g->f, op, where, sizeof where));
+    g->negate = false;
     return !e->code;
 }
 
@@ -173,7 +182,7 @@ static void output_inputs(mil_grad_state *g, const mil_grad_options *o) {
     for (int32_t i = 0; i < f->n_inputs; i++) {
         mil_value v = f->inputs[i];
         if (!is_asked_for(f, o, v)) continue;
-        mil_value d = mil_grad_total(g, v, true);
+        mil_value d = mil_grad_total(g, v, true, NULL);
         if (d == MIL_NONE) d = mil_identity(g->b, mil_back_zeros(g, &f->values[v].type));
         mil_output(g->b, d_name(g, v), d);
     }
@@ -199,7 +208,7 @@ static mil_param_grad *new_row(mil_gradient *out, int *capacity, mil_grad_state 
 static void output_params(mil_grad_state *g, mil_gradient *out, int *capacity) {
     for (int32_t i = 0; i < g->f->n_ops && !g->error.code; i++) {
         if (g->f->ops[i].opcode != MIL_OP_PARAMETER) continue;
-        mil_value v = g->f->ops[i].results[0], d = mil_grad_total(g, v, true);
+        mil_value v = g->f->ops[i].results[0], d = mil_grad_total(g, v, true, NULL);
         mil_param_grad *row = d == MIL_NONE ? NULL : new_row(out, capacity, g, v);
         if (!row) continue;
         row->value = d_name(g, v);

@@ -25,6 +25,7 @@ typedef struct mil_grad_part {
 /* The derivative by one forward value so far. */
 typedef struct mil_grad_sum {
     mil_value total; /* MIL_NONE: none yet */
+    bool negative;   /* it is -total: a sign travels along until it meets a sum, where it costs nothing */
     int n_parts;
     mil_grad_part *parts; /* to be joined and added to total */
 } mil_grad_sum;
@@ -47,6 +48,9 @@ typedef struct mil_grad_state {
     mil_function *b;       /* backward */
     struct ane_arena *arena;
     bool products_in_program;
+    bool
+        negate; /* the derivative by the result at hand is negative, so all that follows from it is: gradients are
+                    linear in it */
     bool planned;       /* false: finding out what backward needs; true: `kept` says what it is given */
     bool *depends;      /* per forward value: depends on what is differentiated by */
     bool *is_output;    /* per forward value: an output of the original */
@@ -67,6 +71,8 @@ bool mil_grad_wants(const mil_grad_state *g, mil_value v);
 /* Add a derivative of v's shape (or with 1s, see above) to that of forward value `v`. Ignored unless wanted.
  */
 void mil_grad_add(mil_grad_state *g, mil_value v, mil_value derivative);
+/* The same with the opposite sign. */
+void mil_grad_subtract(mil_grad_state *g, mil_value v, mil_value derivative);
 /* Add the derivative by elements begin, begin + 1, ... of `axis`, all of the other axes. */
 void mil_grad_add_part(mil_grad_state *g, mil_value v, int32_t axis, int64_t begin, mil_value derivative);
 /* Sum a derivative by a value of type z over the axes along which x was broadcast to z; the result suits x.
@@ -81,8 +87,9 @@ bool mil_grad_is_param(const mil_grad_state *g, mil_value v);
 /* The value of backward that holds forward value `v`. */
 mil_value mil_grad_forward(mil_grad_state *g, mil_value v);
 
-/* The derivative so far with its parts joined, of v's full shape if asked so; MIL_NONE when there is none. */
-mil_value mil_grad_total(mil_grad_state *g, mil_value v, bool full);
+/* The derivative so far with its parts joined, of v's full shape if asked so; MIL_NONE when there is none. When
+ * `negative` is given it says whether the derivative is minus that; else the sign is worked in. */
+mil_value mil_grad_total(mil_grad_state *g, mil_value v, bool full, bool *negative);
 
 /* ---- helpers around the builder
  * ---------------------------------------------------------------------------------- */

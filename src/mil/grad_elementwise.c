@@ -6,10 +6,18 @@
 
 #include <math.h>
 
-/* Add d, a derivative of the result's shape, to that of operand v. */
+/* d, a derivative of the result's shape, as one of operand v's; MIL_NONE when v has no part in anything. */
+static mil_value suited(mil_grad_state *g, const mil_operation *op, mil_value v, mil_value d) {
+    if (d == MIL_NONE || v == MIL_NONE || !g->depends[v]) return MIL_NONE;
+    return mil_grad_unbroadcast(g, d, mil_type_of(g->f, op->results[0]), mil_type_of(g->f, v));
+}
+
 static void give(mil_grad_state *g, const mil_operation *op, mil_value v, mil_value d) {
-    if (d == MIL_NONE || v == MIL_NONE || !g->depends[v]) return;
-    mil_grad_add(g, v, mil_grad_unbroadcast(g, d, mil_type_of(g->f, op->results[0]), mil_type_of(g->f, v)));
+    mil_grad_add(g, v, suited(g, op, v, d));
+}
+
+static void take(mil_grad_state *g, const mil_operation *op, mil_value v, mil_value d) {
+    mil_grad_subtract(g, v, suited(g, op, v, d));
 }
 
 /* What most functions below begin with. */
@@ -34,10 +42,9 @@ bool mil_grad_add_op(mil_grad_state *g, const mil_operation *op, const mil_value
 }
 
 bool mil_grad_sub(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
-    OPERANDS(g, op)
-    mil_value y = mil_arg_value(op, "y");
-    give(g, op, x, d);
-    if (mil_grad_wants(g, y)) give(g, op, y, mil_mul_scalar(b, d, -1));
+    (void)e;
+    give(g, op, mil_arg_value(op, "x"), d_results[0]);
+    take(g, op, mil_arg_value(op, "y"), d_results[0]);
     return true;
 }
 
@@ -60,7 +67,7 @@ bool mil_grad_real_div(mil_grad_state *g, const mil_operation *op, const mil_val
     if (!mil_grad_wants(g, x) && !mil_grad_wants(g, y)) return true;
     mil_value q = mil_real_div(b, d, Y);
     give(g, op, x, q);
-    if (mil_grad_wants(g, y)) give(g, op, y, mil_mul(b, mil_mul_scalar(b, q, -1), RESULT));
+    if (mil_grad_wants(g, y)) take(g, op, y, mil_mul(b, q, RESULT));
     return true;
 }
 
@@ -132,11 +139,13 @@ bool mil_grad_select(mil_grad_state *g, const mil_operation *op, const mil_value
 /* ---- one operand
  * ------------------------------------------------------------------------------------------------- */
 
-#define UNARY(name, derivative)                                                                              \
+#define UNARY(name, derivative) UNARY_BY(add, name, derivative)
+#define NEGATIVE_UNARY(name, derivative) UNARY_BY(subtract, name, derivative)
+#define UNARY_BY(add, name, derivative)                                                                      \
     bool mil_grad_##name(                                                                                    \
         mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {              \
         OPERANDS(g, op)                                                                                      \
-        if (mil_grad_wants(g, x)) mil_grad_add(g, x, derivative);                                            \
+        if (mil_grad_wants(g, x)) mil_grad_##add(g, x, derivative);                                          \
         return true;                                                                                         \
     }
 
@@ -179,10 +188,10 @@ UNARY(exp, mil_mul(b, d, RESULT))
 UNARY(log, mil_mul(b, d, mil_inverse(b, X, mil_unary_epsilon(g->f, op))))
 UNARY(sqrt, mil_real_div(b, mil_mul_scalar(b, d, 0.5), RESULT))
 UNARY(rsqrt, mil_mul(b, d, rsqrt_slope(b, RESULT)))
-UNARY(inverse, mil_mul(b, d, mil_mul(b, mil_mul_scalar(b, RESULT, -1), RESULT))) /* -y^2 */
+NEGATIVE_UNARY(inverse, mil_mul(b, d, mil_mul(b, RESULT, RESULT))) /* -y^2 */
 UNARY(abs, mil_mul(b, d, sign(b, X)))
 UNARY(sin, mil_mul(b, d, mil_cos(b, X)))
-UNARY(cos, mil_mul(b, d, mil_mul_scalar(b, mil_sin(b, X), -1)))
+NEGATIVE_UNARY(cos, mil_mul(b, d, mil_sin(b, X)))
 UNARY(sigmoid, mil_mul(b, d, sigmoid_slope(b, RESULT)))
 UNARY(silu, mil_mul(b, d, silu_slope(b, X)))
 UNARY(tanh, mil_sub(b, d, mil_mul(b, d, mil_mul(b, RESULT, RESULT)))) /* 1 - y^2 */

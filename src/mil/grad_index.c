@@ -56,9 +56,11 @@ bool mil_grad_scatter(mil_grad_state *g, const mil_operation *op, const mil_valu
     const mil_type *t = mil_type_of(g->f, updates);
     if (mil_grad_wants(g, updates)) {
         mil_value taken = mil_gather(g->b, d, indices, s.axis);
-        if (sub) taken = mil_mul_scalar(g->b, taken, -1);
         if (update) taken = mil_mul(g->b, taken, last_of_each(g, &s, indices, t));
-        mil_grad_add(g, updates, taken);
+        if (sub)
+            mil_grad_subtract(g, updates, taken);
+        else
+            mil_grad_add(g, updates, taken);
     }
     if (mil_grad_wants(g, data)) { /* what was overwritten had no influence */
         mil_value stays = update ? mil_scatter(g->b, d, indices, mil_back_zeros(g, t), s.axis, "update") : d;

@@ -116,12 +116,24 @@ static bool accepts(mil_grad_state *g, mil_value v, mil_value derivative) {
     return mil_grad_none(g, &g->f->ops[g->f->values[v].op], why);
 }
 
-static void add_to(mil_grad_state *g, mil_value *total, mil_value derivative) {
-    *total = *total == MIL_NONE ? derivative : mil_add(g->b, *total, derivative);
+static void add_to(mil_grad_state *g, mil_grad_sum *s, mil_value derivative, bool negative) {
+    if (s->total == MIL_NONE) {
+        s->total = derivative;
+        s->negative = negative;
+    } else if (s->negative == negative) {
+        s->total = mil_add(g->b, s->total, derivative);
+    } else {
+        s->total = negative ? mil_sub(g->b, s->total, derivative) : mil_sub(g->b, derivative, s->total);
+        s->negative = false;
+    }
 }
 
 void mil_grad_add(mil_grad_state *g, mil_value v, mil_value derivative) {
-    if (accepts(g, v, derivative)) add_to(g, &g->sums[v].total, derivative);
+    if (accepts(g, v, derivative)) add_to(g, &g->sums[v], derivative, g->negate);
+}
+
+void mil_grad_subtract(mil_grad_state *g, mil_value v, mil_value derivative) {
+    if (accepts(g, v, derivative)) add_to(g, &g->sums[v], derivative, !g->negate);
 }
 
 void mil_grad_add_part(mil_grad_state *g, mil_value v, int32_t axis, int64_t begin, mil_value derivative) {
@@ -177,12 +189,19 @@ static mil_value fill(mil_grad_state *g, mil_value d, const mil_type *t) {
     return any ? mil_tile(g->b, d, reps) : d;
 }
 
-mil_value mil_grad_total(mil_grad_state *g, mil_value v, bool full) {
+mil_value mil_grad_total(mil_grad_state *g, mil_value v, bool full, bool *negative) {
     mil_grad_sum *s = &g->sums[v];
     if (s->n_parts) qsort(s->parts, (size_t)s->n_parts, sizeof *s->parts, by_place);
-    while (s->n_parts > 0 && !g->error.code) add_to(g, &s->total, join(g, v, s));
-    if (s->total == MIL_NONE || !full) return s->total;
-    return s->total = fill(g, s->total, &g->f->values[v].type);
+    while (s->n_parts > 0 && !g->error.code) add_to(g, s, join(g, v, s), false);
+    if (s->total == MIL_NONE) return MIL_NONE;
+    if (full) s->total = fill(g, s->total, &g->f->values[v].type);
+    if (negative) {
+        *negative = s->negative;
+    } else if (s->negative) {
+        s->total = mil_mul_scalar(g->b, s->total, -1);
+        s->negative = false;
+    }
+    return s->total;
 }
 
 mil_value mil_grad_unbroadcast(mil_grad_state *g, mil_value d, const mil_type *z, const mil_type *x) {
