@@ -11,8 +11,8 @@
 #include <math.h>
 
 enum {
-    COLUMNS = 64, /* worked on together: four cache lines of a row */
-    FOLD = 128,   /* rows whose exponentials are added in fp32 before they go into the double sum */
+    COLUMNS = 256, /* worked on together: far enough along a row for memory to stream */
+    ROWS = 16,     /* worked on together: they stay in the first cache between maximum and sum */
 };
 
 typedef struct loss_job {
@@ -44,42 +44,42 @@ static inline __attribute__((always_inline)) float exp_negative(float x) {
     return x < -87.0f ? 0.0f : p * power;
 }
 
-static inline __attribute__((always_inline)) void find_maxima(
-    const loss_job *job, int64_t first, int n, float *max) {
-    for (int j = 0; j < n; j++) max[j] = -INFINITY;
-    for (int64_t v = 0; v < job->vocab; v++) {
-        const float *row = job->logits + v * job->columns + first;
-        for (int j = 0; j < n; j++) max[j] = row[j] > max[j] ? row[j] : max[j];
-    }
-}
-
-/* sum[j] = sum over v of exp(z - max); with a gradient, the exponentials replace the logits. */
+/* max[j] over v of z and sum[j] over v of exp(z - max), reading the logits once: when a new maximum turns up, the sum
+ * so far is brought down to it. */
 static inline __attribute__((always_inline)) void sum_exponentials(
-    const loss_job *job, int64_t first, int n, const float *max, double *sum) {
-    float part[COLUMNS] = {0};
-    for (int j = 0; j < n; j++) sum[j] = 0;
-    for (int64_t v = 0; v < job->vocab; v++) {
-        float *row = job->logits + v * job->columns + first;
-        if (job->gradient)
-            for (int j = 0; j < n; j++) part[j] += row[j] = exp_negative(row[j] - max[j]);
-        else
-            for (int j = 0; j < n; j++) part[j] += exp_negative(row[j] - max[j]);
-        if (v % FOLD != FOLD - 1 && v != job->vocab - 1) continue;
-        for (int j = 0; j < n; j++) sum[j] += part[j], part[j] = 0;
+    const loss_job *job, int64_t first, int n, float *max, double *sum) {
+    for (int j = 0; j < n; j++) max[j] = -INFINITY, sum[j] = 0;
+    for (int64_t tile = 0; tile < job->vocab; tile += ROWS) {
+        const float *rows = job->logits + tile * job->columns + first;
+        int64_t n_rows = job->vocab - tile < ROWS ? job->vocab - tile : ROWS;
+        float higher[COLUMNS], part[COLUMNS] = {0};
+        for (int j = 0; j < n; j++) higher[j] = max[j];
+        for (int64_t v = 0; v < n_rows; v++)
+            for (int j = 0; j < n; j++) {
+                float z = rows[v * job->columns + j];
+                higher[j] = z > higher[j] ? z : higher[j];
+            }
+        for (int64_t v = 0; v < n_rows; v++)
+            for (int j = 0; j < n; j++) part[j] += exp_negative(rows[v * job->columns + j] - higher[j]);
+        for (int j = 0; j < n; j++) {
+            sum[j] = sum[j] * exp_negative(max[j] - higher[j]) + part[j];
+            max[j] = higher[j];
+        }
     }
 }
 
-static inline __attribute__((always_inline)) void scale_gradient(
-    const loss_job *job, int64_t first, int n, const double *sum) {
+/* z -> scale * (exp(z - max) / sum - [v = target]) */
+static inline __attribute__((always_inline)) void write_gradient(
+    const loss_job *job, int64_t first, int n, const float *max, const double *sum) {
+    const int32_t *targets = job->targets + first;
     float factor[COLUMNS];
-    for (int j = 0; j < n; j++) factor[j] = job->targets[first + j] < 0 ? 0 : (float)(job->scale / sum[j]);
+    for (int j = 0; j < n; j++) factor[j] = targets[j] < 0 ? 0 : (float)(job->scale / sum[j]);
     for (int64_t v = 0; v < job->vocab; v++) {
         float *row = job->logits + v * job->columns + first;
-        for (int j = 0; j < n; j++) row[j] *= factor[j];
+        for (int j = 0; j < n; j++) row[j] = exp_negative(row[j] - max[j]) * factor[j];
     }
     for (int j = 0; j < n; j++)
-        if (job->targets[first + j] >= 0)
-            job->logits[job->targets[first + j] * job->columns + first + j] -= job->scale;
+        if (targets[j] >= 0) job->logits[targets[j] * job->columns + first + j] -= job->scale;
 }
 
 static inline __attribute__((always_inline)) void work(const loss_job *job, int64_t begin, int64_t end) {
@@ -87,16 +87,13 @@ static inline __attribute__((always_inline)) void work(const loss_job *job, int6
     double sum[COLUMNS];
     for (int64_t first = begin; first < end; first += COLUMNS) {
         int n = (int)(end - first < COLUMNS ? end - first : COLUMNS);
-        find_maxima(job, first, n, max);
-        for (int j = 0; j < n; j++) { /* before the exponentials take the logits' place */
-            int32_t target = job->targets[first + j];
-            job->column_loss[first + j] =
-                target < 0 ? 0 : max[j] - job->logits[target * job->columns + first + j];
-        }
         sum_exponentials(job, first, n, max, sum);
-        for (int j = 0; j < n; j++)
-            if (job->targets[first + j] >= 0) job->column_loss[first + j] += log(sum[j]);
-        if (job->gradient) scale_gradient(job, first, n, sum);
+        for (int j = 0; j < n; j++) {
+            int32_t target = job->targets[first + j];
+            const float *z = job->logits + first + j;
+            job->column_loss[first + j] = target < 0 ? 0 : log(sum[j]) + max[j] - z[target * job->columns];
+        }
+        if (job->gradient) write_gradient(job, first, n, max, sum);
     }
 }
 
