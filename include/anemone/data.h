@@ -24,11 +24,11 @@ typedef struct ane_data_options {
     int32_t vocab_size;        /* ids >= this are refused, with file and position */
     double validation;         /* fraction of each file held out at its end; a split at a document's end when
                                   documents are marked by bos (or by a blank line, for text) */
-    int32_t bos_id;            /* marks documents; -1 for none */
+    int32_t bos_id;            /* begins every document; -1 for none. In a text, blank lines end documents, and each
+                                  is encoded with this token (the tokenizer's begin token) before it, as a prompt is */
 } ane_data_options;
 
-/* `t` is needed for text files only. A text becomes its tokens and nothing else: no begin or end tokens are put in, so
- * that the loss of a byte model is nats per byte of text. A cache that cannot be written is no error. */
+/* `t` is needed for text files only. A cache that cannot be written is no error. */
 ane_dataset *ane_dataset_open(const ane_data_options *options, const ane_tokenizer *t, ane_error *e);
 void ane_dataset_free(ane_dataset *d);
 typedef enum ane_split { ANE_TRAIN, ANE_VALIDATION } ane_split;
@@ -47,7 +47,8 @@ int64_t ane_dataset_windows(const ane_dataset *d, ane_split split, int32_t seq);
 /* Small stories from a grammar with known probabilities. Writes `bytes` or a little more; entropy gets the nats per
  * byte that a perfect model of the grammar would reach (end-of-story newline included). */
 bool ane_synth_stories(const char *path, uint64_t seed, int64_t bytes, double *entropy, ane_error *e);
-/* The entropy without writing: a property of the grammar. */
+/* The entropy without writing: a property of the grammar. Begin tokens between the stories cost a perfect model nothing
+ * and are tokens all the same: with bytes as tokens its mean loss is 0.3 % below. */
 double ane_synth_entropy(void);
 
 #endif

@@ -27,7 +27,8 @@ typedef struct encoder {
     ane_ids_sink *sink;
     void *context;
     const unsigned char *part; /* what is being encoded */
-    size_t part_at;            /* where it lies in the text, for messages */
+    size_t part_at;            /* where it lies in the text */
+    size_t origin, prefix; /* for messages: the text's place in its file; bytes before the text in `part` */
     symbol *symbols;
     size_t n_symbols, symbols_capacity;
     candidate *heap;
@@ -168,7 +169,7 @@ static bool emit_symbol(encoder *n, const symbol *s, ane_error *e) {
                 "The tokenizer cannot write byte 0x%02x at position %zu of the text: no piece spells it, and "
                 "it has no "
                 "pieces for bytes.",
-                n->part[i], n->part_at + i);
+                n->part[i], n->origin + n->part_at + i - n->prefix);
             return ane_hint(e, "Use a tokenizer with byte fallback, or the byte tokenizer.");
         }
         if (!emit(n, id, e)) return false;
@@ -190,18 +191,21 @@ static bool encode_prefixed(encoder *n, const unsigned char *part, size_t size, 
     if (!copy) return no_memory(size, e);
     copy[0] = ' ';
     memcpy(copy + 1, part, size);
+    n->prefix = 1;
     bool ok = encode_part(n, copy, size + 1, true, e);
+    n->prefix = 0;
     free(copy);
     return ok;
 }
 
 /* A model made for text without extra spaces would drop them: say so rather than lose them. */
-static bool check_spaces(const unsigned char *s, size_t size, ane_error *e) {
+static bool check_spaces(const unsigned char *s, size_t size, size_t origin, ane_error *e) {
     for (size_t i = 0; i < size; i++) {
         bool edge = i == 0 || i + 1 == size || s[i - 1] == ' ';
         if (s[i] == ' ' && edge) {
             ane_fail(e, ANE_ERROR_UNSUPPORTED, NULL,
-                "The tokenizer's model removes extra spaces, and the text has one at position %zu.", i);
+                "The tokenizer's model removes extra spaces, and the text has one at position %zu.",
+                origin + i);
             return ane_hint(e, "Train the model with --remove_extra_whitespaces=false, or clean the text.");
         }
     }
@@ -211,7 +215,7 @@ static bool check_spaces(const unsigned char *s, size_t size, ane_error *e) {
 static bool encode_text(encoder *n, const unsigned char *text, size_t size, bool bos, ane_error *e) {
     const ane_tokenizer *t = n->t;
     if (bos && t->bos < 0) return ane_fail(e, ANE_ERROR_ARGUMENT, NULL, "The tokenizer has no begin token.");
-    if (t->single_spaces && !check_spaces(text, size, e)) return false;
+    if (t->single_spaces && !check_spaces(text, size, n->origin, e)) return false;
     if (bos && !emit(n, t->bos, e)) return false;
     for (size_t part; n->part_at < size; n->part_at += part) {
         const unsigned char *s = text + n->part_at;
@@ -222,11 +226,12 @@ static bool encode_text(encoder *n, const unsigned char *text, size_t size, bool
     return flush(n, e);
 }
 
-bool ane_tokenizer_encode_to(const ane_tokenizer *t, const void *text, size_t size, bool bos,
+bool ane_tokenizer_encode_to(const ane_tokenizer *t, const void *text, size_t size, size_t origin, bool bos,
     ane_ids_sink *sink, void *context, ane_error *e) {
     encoder *n = calloc(1, sizeof *n);
     if (!n) return no_memory(size, e);
     n->t = t;
+    n->origin = origin;
     n->sink = sink;
     n->context = context;
     bool ok = encode_text(n, text, size, bos, e);
@@ -261,7 +266,7 @@ bool ane_tokenizer_encode(
     *ids = NULL;
     *n = 0;
     if (!list.ids) return no_memory(size, e);
-    if (!ane_tokenizer_encode_to(t, text, size, bos, append, &list, e)) {
+    if (!ane_tokenizer_encode_to(t, text, size, 0, bos, append, &list, e)) {
         free(list.ids);
         return false;
     }

@@ -74,10 +74,10 @@ ane_tokenizer *ane_sentencepiece_parse(const unsigned char *data, size_t size, a
 /* Tell the formats apart and parse: ane_tokenizer_load behind its file. tokenizer.c */
 ane_tokenizer *ane_tokenizer_parse(const unsigned char *data, size_t size, int32_t vocab_size, ane_error *e);
 
-/* Encode, handing the ids over in portions, so that a long text needs little memory. Stops when the sink
- * returns false. encode.c */
+/* Encode, handing the ids over in portions, so that a long text needs little memory. Stops when the sink returns
+ * false. `origin` is the text's place in its file: reports count positions from there. encode.c */
 typedef bool ane_ids_sink(void *context, const int32_t *ids, size_t n, ane_error *e);
-bool ane_tokenizer_encode_to(const ane_tokenizer *t, const void *text, size_t size, bool bos,
+bool ane_tokenizer_encode_to(const ane_tokenizer *t, const void *text, size_t size, size_t origin, bool bos,
     ane_ids_sink *sink, void *context, ane_error *e);
 
 #endif

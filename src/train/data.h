@@ -39,9 +39,9 @@ void ane_token_file_close(ane_token_file *f);
 /* Refuse ids >= vocab_size. data_file.c */
 bool ane_token_file_check(const ane_token_file *f, int32_t vocab_size, ane_error *e);
 
-/* The tokens of the text that f->mapping holds: from the cache beside it when that is up to date, else made
- * anew, cached when that is possible. The mapping is replaced. data_cache.c */
-bool ane_token_file_from_text(ane_token_file *f, const ane_tokenizer *t, ane_error *e);
+/* The tokens of the text that f->mapping holds, `bos` (-1: none) before every document: from the cache beside it when
+ * that is up to date, else made anew, cached when that is possible. The mapping is replaced. data_cache.c */
+bool ane_token_file_from_text(ane_token_file *f, const ane_tokenizer *t, int32_t bos, ane_error *e);
 /* The bytes are those of a cache. data_cache.c */
 bool ane_is_token_cache(const unsigned char *data, size_t size);
 

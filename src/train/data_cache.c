@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CACHE_VERSION = 1 };
+enum { CACHE_VERSION = 2 };
 static const char cache_magic[8] = "anetoken";
 
 typedef struct cache_head {
@@ -15,7 +15,8 @@ typedef struct cache_head {
     uint32_t version, width;
     uint32_t tokenizer; /* ane_tokenizer_checksum */
     uint32_t text_crc, ids_crc;
-    uint32_t zero[3];
+    int32_t bos; /* before every document; -1: none */
+    uint32_t zero[2];
     uint64_t text_size, n_ids;
     uint32_t more_zeros;
     uint32_t head_crc; /* of all before */
@@ -63,8 +64,26 @@ static bool collect(void *context, const int32_t *ids, size_t n, ane_error *e) {
     return true;
 }
 
-static cache_head make_head(const ane_token_file *f, const ane_tokenizer *t) {
-    cache_head h = {.version = CACHE_VERSION, .text_size = f->mapping.size};
+/* Bytes up to the end of the blank lines that end the first document. */
+static size_t document_size(const unsigned char *text, size_t size) {
+    size_t n = 1;
+    while (n < size && !(text[n - 1] == '\n' && text[n] == '\n')) n++;
+    while (n < size && text[n] == '\n') n++;
+    return n;
+}
+
+/* With `bos` every document is encoded by itself, as a prompt would be; without, the file is one text. */
+static bool encode_documents(
+    const ane_mapping *text, const ane_tokenizer *t, bool bos, collector *c, ane_error *e) {
+    for (size_t at = 0, n; at < text->size; at += n) {
+        n = bos ? document_size(text->data + at, text->size - at) : text->size;
+        if (!ane_tokenizer_encode_to(t, text->data + at, n, at, bos, collect, c, e)) return false;
+    }
+    return true;
+}
+
+static cache_head make_head(const ane_token_file *f, const ane_tokenizer *t, int32_t bos) {
+    cache_head h = {.version = CACHE_VERSION, .text_size = f->mapping.size, .bos = bos};
     memcpy(h.magic, cache_magic, sizeof h.magic);
     h.width = ane_tokenizer_vocab_size(t) <= 65536 ? 2 : 4;
     h.tokenizer = ane_tokenizer_checksum(t);
@@ -116,7 +135,7 @@ static bool write_cache(const ane_token_file *f, const char *path, const ane_tok
     collector c = {.width = (int)head.width, .file = ane_writer_open(path, NULL)};
     if (!c.file) return false;
     ane_writer_put(c.file, &head, sizeof head);
-    *encoded = ane_tokenizer_encode_to(t, f->mapping.data, f->mapping.size, false, collect, &c, e);
+    *encoded = encode_documents(&f->mapping, t, head.bos >= 0, &c, e);
     if (!*encoded) {
         ane_writer_abort(c.file);
         return false;
@@ -128,37 +147,42 @@ static bool write_cache(const ane_token_file *f, const char *path, const ane_tok
     return ane_writer_commit(c.file, NULL);
 }
 
-static bool use_memory(ane_token_file *f, const ane_tokenizer *t, int width, ane_error *e) {
-    collector c = {.width = width};
-    if (!ane_tokenizer_encode_to(t, f->mapping.data, f->mapping.size, false, collect, &c, e)) {
+static bool use_memory(ane_token_file *f, const ane_tokenizer *t, cache_head head, ane_error *e) {
+    collector c = {.width = (int)head.width};
+    if (!encode_documents(&f->mapping, t, head.bos >= 0, &c, e)) {
         free(c.memory);
         return false;
     }
     ane_unmap_file(&f->mapping);
     f->memory = c.memory;
     f->ids = c.memory;
-    f->width = width;
+    f->width = c.width;
     f->n = (int64_t)c.n;
     return true;
 }
 
 /* A folder that cannot be written or a full disk costs time at the next start, nothing else. */
-static bool make_tokens(ane_token_file *f, const char *path, const ane_tokenizer *t, ane_error *e) {
-    cache_head head = make_head(f, t);
+static bool make_tokens(
+    ane_token_file *f, const char *path, const ane_tokenizer *t, int32_t bos, ane_error *e) {
+    cache_head head = make_head(f, t, bos);
     bool encoded = true;
     if (use_cache(f, path, &head)) return true;
     if (write_cache(f, path, t, head, &encoded, e) && use_cache(f, path, &head)) return true;
-    return encoded && use_memory(f, t, (int)head.width, e);
+    return encoded && use_memory(f, t, head, e);
 }
 
-bool ane_token_file_from_text(ane_token_file *f, const ane_tokenizer *t, ane_error *e) {
+bool ane_token_file_from_text(ane_token_file *f, const ane_tokenizer *t, int32_t bos, ane_error *e) {
+    if (bos >= 0 && bos != ane_tokenizer_bos(t))
+        return ane_fail(e, ANE_ERROR_ARGUMENT, f->path,
+            "Documents should begin with token %d, but the tokenizer's begin token is %d.", bos,
+            ane_tokenizer_bos(t));
     size_t n = strlen(f->path);
     char *path = malloc(n + sizeof ".tokens");
     if (!path) return ane_fail(e, ANE_ERROR_MEMORY, f->path, "No memory.");
     memcpy(path, f->path, n);
     memcpy(path + n, ".tokens", sizeof ".tokens");
     int64_t text_bytes = (int64_t)f->mapping.size;
-    bool ok = make_tokens(f, path, t, e) || ane_at(e, f->path);
+    bool ok = make_tokens(f, path, t, bos, e) || ane_at(e, f->path);
     f->text_bytes[ANE_TRAIN] = text_bytes;
     f->text_bytes[ANE_VALIDATION] = 0;
     free(path);

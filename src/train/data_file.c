@@ -75,7 +75,7 @@ static bool use_llmc(ane_token_file *f, ane_error *e) {
     return true;
 }
 
-static bool use_text(ane_token_file *f, const ane_tokenizer *t, ane_error *e) {
+static bool use_text(ane_token_file *f, const ane_tokenizer *t, int32_t bos, ane_error *e) {
     if (!t) {
         ane_fail(
             e, ANE_ERROR_ARGUMENT, f->path, "The file is taken for a text, and a text needs a tokenizer.");
@@ -85,16 +85,18 @@ static bool use_text(ane_token_file *f, const ane_tokenizer *t, ane_error *e) {
         ane_fail(e, ANE_ERROR_ARGUMENT, f->path, "The file holds the cached tokens of a text.");
         return ane_hint(e, "Name the text itself; the cache is found by itself.");
     }
-    return ane_token_file_from_text(f, t, e);
+    return ane_token_file_from_text(f, t, bos, e);
 }
 
-static bool use_format(ane_token_file *f, ane_data_format format, const ane_tokenizer *t, ane_error *e) {
-    switch (format == ANE_DATA_AUTO ? find_format(f) : format) {
+static bool use_format(
+    ane_token_file *f, const ane_data_options *options, const ane_tokenizer *t, ane_error *e) {
+    switch (options->format == ANE_DATA_AUTO ? find_format(f) : options->format) {
     case ANE_DATA_UINT16: return use_flat(f, 2, e);
     case ANE_DATA_UINT32: return use_flat(f, 4, e);
     case ANE_DATA_LLMC: return use_llmc(f, e);
-    case ANE_DATA_TEXT: return use_text(f, t, e);
-    default: return ane_fail(e, ANE_ERROR_ARGUMENT, f->path, "There is no data format %d.", (int)format);
+    case ANE_DATA_TEXT: return use_text(f, t, options->bos_id, e);
+    default:
+        return ane_fail(e, ANE_ERROR_ARGUMENT, f->path, "There is no data format %d.", (int)options->format);
     }
 }
 
@@ -103,7 +105,7 @@ bool ane_token_file_open(ane_token_file *f, const char *path, const ane_data_opt
     *f = (ane_token_file){.path = strdup(path), .text_bytes = {-1, -1}};
     bool ok =
         f->path ? ane_map_file(&f->mapping, path, e) : ane_fail(e, ANE_ERROR_MEMORY, path, "No memory.");
-    ok = ok && use_format(f, options->format, t, e);
+    ok = ok && use_format(f, options, t, e);
     if (ok && f->n == 0) ok = ane_fail(e, ANE_ERROR_FORMAT, path, "The file holds no tokens.");
     ok = ok && ane_token_file_check(f, options->vocab_size, e);
     if (!ok) ane_token_file_close(f);

@@ -5,8 +5,8 @@
 
 typedef struct splitter {
     const ane_token_file *f;
-    const ane_tokenizer *t; /* NULL: documents are marked by bos */
-    int64_t bos;
+    const ane_tokenizer *t; /* of a text, else NULL */
+    int64_t bos;            /* marks documents; -1: a text's blank lines do */
 } splitter;
 
 /* The text of tokens i - 2, i - 1 ends with a blank line. */
@@ -26,7 +26,7 @@ static bool blank_line_before(const splitter *s, int64_t i) {
 
 static bool document_starts(const splitter *s, int64_t i) {
     if (i <= 0 || i >= s->f->n) return false;
-    return s->t ? blank_line_before(s, i) : (int64_t)ane_token_at(s->f, i) == s->bos;
+    return s->bos >= 0 ? (int64_t)ane_token_at(s->f, i) == s->bos : blank_line_before(s, i);
 }
 
 /* The target itself where documents are not marked, or so long that the split would be somewhere else

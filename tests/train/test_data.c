@@ -306,6 +306,59 @@ static void text_that_the_tokenizer_cannot_write(void **state) {
     ane_tokenizer_free(t);
 }
 
+/* Every document as a prompt would be encoded: begin token, then the document's own tokens. */
+static void documents_begin_with_bos(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_tokenizer *kinds[] = {byte_tokenizer(), ane_tokenizer_load(test_data("tokenizer/tiny.model"), 0, &e)};
+    static const char *const documents[] = {"One day.\nThe end.\n\n", "Two.\n\n\n", "\xff Three"};
+    const char *path = write_text("documents.txt", "One day.\nThe end.\n\nTwo.\n\n\n\xff Three");
+    for (int k = 0; k < 2; k++) {
+        int32_t bos = ane_tokenizer_bos(kinds[k]), expected[100], stream[100];
+        int64_t count = 0;
+        for (int i = 0; i < 3; i++) {
+            int32_t *ids;
+            size_t n;
+            assert_ok(
+                ane_tokenizer_encode(kinds[k], documents[i], strlen(documents[i]), true, &ids, &n, &e), &e);
+            memcpy(expected + count, ids, n * sizeof *ids);
+            count += (int64_t)n;
+            free(ids);
+        }
+        ane_data_options o = {.vocab_size = 440, .bos_id = bos, .validation = 0.3};
+        ane_dataset *d = open_one(path, o, kinds[k]), *unmarked = open_one(path, plain(440), kinds[k]);
+        assert_int_equal(d->files[0].n, count);
+        for (int64_t i = 0; i < count; i++) stream[i] = (int32_t)ane_token_at(&d->files[0], i);
+        assert_memory_equal(stream, expected, (size_t)count * sizeof *stream);
+        assert_int_equal(stream[d->files[0].split], bos);
+        assert_int_equal(ane_dataset_text_bytes(d, ANE_TRAIN), 26);
+        assert_int_equal(ane_dataset_text_bytes(d, ANE_VALIDATION), 7);
+        assert_int_not_equal(ane_token_at(&unmarked->files[0], 0), bos); /* not from the marked one's cache */
+        ane_dataset_free(d);
+        ane_dataset_free(unmarked);
+        o.bos_id = bos + 1;
+        refuse(path, o, kinds[k], ANE_ERROR_ARGUMENT, "but the tokenizer's begin token is");
+        ane_tokenizer_free(kinds[k]);
+    }
+}
+
+static void positions_count_from_the_start_of_the_file(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_tokenizer *t = ane_vocabulary_new("test", "test", &e);
+    t->bos = 0;
+    t->dummy_prefix = true;
+    assert_ok(ane_vocabulary_add(t, "<s>", 3, 0, ANE_PIECE_SPECIAL, &e), &e);
+    for (const char *c = " a\n"; *c; c++) assert_ok(ane_vocabulary_add(t, c, 1, 0, ANE_PIECE_NORMAL, &e), &e);
+    assert_ok(ane_vocabulary_index(t, &e), &e);
+    ane_data_options o = {.vocab_size = 440, .bos_id = 0};
+    refuse(write_text("r.txt", "aaa\n\nb"), o, t, ANE_ERROR_UNSUPPORTED, "byte 0x62 at position 5");
+    refuse(write_text("s.txt", "aaa\n\naaab"), o, t, ANE_ERROR_UNSUPPORTED, "byte 0x62 at position 8");
+    t->single_spaces = true;
+    refuse(write_text("t.txt", "aaa\n\na  b"), o, t, ANE_ERROR_UNSUPPORTED, "one at position 7");
+    ane_tokenizer_free(t);
+}
+
 /* --- the split --- */
 
 static void split_by_position(void **state) {
@@ -552,6 +605,8 @@ int main(void) {
         cmocka_unit_test(stale_and_damaged_caches_are_made_anew),
         cmocka_unit_test(without_a_place_for_the_cache),
         cmocka_unit_test(text_that_the_tokenizer_cannot_write),
+        cmocka_unit_test(documents_begin_with_bos),
+        cmocka_unit_test(positions_count_from_the_start_of_the_file),
         cmocka_unit_test(split_by_position),
         cmocka_unit_test(split_at_documents),
         cmocka_unit_test(split_at_blank_lines),
