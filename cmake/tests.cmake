@@ -18,7 +18,8 @@ foreach(source ${ANEMONE_TEST_SOURCES})
   target_link_libraries(test.${name} PRIVATE anemone_test_support)
   set_target_properties(test.${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND test.${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+    ENVIRONMENT OMP_WAIT_POLICY=passive) # threads that wait spinning slow down all other tests
 endforeach()
 
 file(GLOB_RECURSE ANEMONE_TEST_SCRIPTS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/test_*.sh)
@@ -28,7 +29,8 @@ foreach(script ${ANEMONE_TEST_SCRIPTS})
   string(REGEX REPLACE "/test_" "/" name ${name})
   string(REPLACE "/" "." name ${name})
   add_test(NAME ${name} COMMAND bash ${script} $<TARGET_FILE:anemone> WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
+    ENVIRONMENT OMP_WAIT_POLICY=passive) # threads that wait spinning slow down all other tests
 endforeach()
 
 # Helpers of golden scripts: not tests themselves.

@@ -98,11 +98,14 @@ bool mil_grad_minimum(mil_grad_state *g, const mil_operation *op, const mil_valu
     return mil_grad_maximum(g, op, d_results, e);
 }
 
-/* d(x^y)/dx for a constant scalar exponent. */
-static mil_value pow_by_base(mil_grad_state *g, mil_value x, double exponent, mil_value d) {
+/* d times z' for z = x^y with a constant scalar exponent. A negative one takes d y z / x: x^(y-1) alone leaves fp16's
+ * range where the product does not (the norm of small activations: 0.0004^-1.5 is 125000). */
+static mil_value pow_by_base(
+    mil_grad_state *g, const mil_operation *op, mil_value x, double exponent, mil_value d) {
     mil_function *b = g->b;
     if (exponent == 1) return d;
     mil_value scaled = mil_mul_scalar(b, d, exponent);
+    if (exponent < 0) return mil_real_div(b, mil_mul(b, scaled, RESULT), X);
     return mil_mul(b, scaled, exponent == 2 ? X : mil_pow_scalar(b, X, exponent - 1));
 }
 
@@ -116,7 +119,7 @@ bool mil_grad_pow(mil_grad_state *g, const mil_operation *op, const mil_value *d
     bool is_number = k && k->data && mil_type_count(&exponent->type) == 1;
     if (mil_grad_wants(g, x)) {
         double n = is_number ? mil_constant_at(&exponent->type, k->data, 0) : 0;
-        if (is_number && n != 0) give(g, op, x, pow_by_base(g, x, n, d));
+        if (is_number && n != 0) give(g, op, x, pow_by_base(g, op, x, n, d));
         if (!is_number) give(g, op, x, mil_mul(b, mil_mul(b, d, Y), mil_pow(b, X, mil_add_scalar(b, Y, -1))));
     }
     if (mil_grad_wants(g, y)) give(g, op, y, mil_mul(b, mil_mul(b, d, RESULT), mil_log(b, X, 1e-45)));

@@ -43,10 +43,13 @@ bool ane_trainer_report_step(ane_trainer *t, const ane_step_record *r, ane_error
                 .skipped = r->skipped});
     bool ok = ane_runlog_step(&t->log, r, e);
     if (ok && r->skipped) {
-        char text[160];
+        char text[200], scale[64] = "";
+        if (t->state.loss_scale != r->loss_scale)
+            snprintf(scale, sizeof scale, " The loss scale falls to %g.", t->state.loss_scale);
         snprintf(text, sizeof text,
-            "Step %lld is skipped: loss %g, gradient norm %g. The weights stay as they were.",
-            (long long)r->step, r->loss, r->grad_norm);
+            "Step %lld is skipped: its loss is %g, its gradient is not finite. The weights stay as they "
+            "were.%s",
+            (long long)r->step, r->loss, scale);
         ok = ane_trainer_say(t, "warning", text, e);
     }
     t->report_ms = ane_clock_ms() - start;

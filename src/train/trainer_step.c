@@ -71,7 +71,11 @@ bool ane_trainer_step(ane_trainer *t, ane_step_record *r, ane_error *e) {
     ane_network_timers_reset(t->network);
     if (!forward_backward(t, r, e) || !update(t, r, e)) return false;
     adapt_scale(t, r->skipped);
-    t->skipped_in_a_row = r->skipped ? t->skipped_in_a_row + 1 : 0;
+    /* While the scale can still fall, an overflow is no sign of trouble. */
+    if (!r->skipped)
+        t->skipped_in_a_row = 0;
+    else if (r->loss_scale <= 1)
+        t->skipped_in_a_row++;
     r->timers.network = ane_network_timers_get(t->network);
     t->state.step++;
     t->state.tokens += r->tokens;

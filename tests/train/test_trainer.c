@@ -333,6 +333,33 @@ static void test_loss_scale(void **state) {
     ane_trainer_free(&t);
 }
 
+/* fp16 learns what fp32 learns: overflows at first bring the scale down, and are skipped. */
+static void test_precisions(void **state) {
+    (void)state;
+    static const char *const devices[] = {"cpu:precision=fp16", "cpu:precision=bf16"};
+    f.options.steps = 40;
+    f.options.batch = 4;
+    for (int i = 0; i < 2; i++) {
+        ane_error e = {0};
+        watcher w = {0};
+        f.options.device = devices[i];
+        f.options.stop_after = 0;
+        const char *a = new_run(&f, "half"), *b = in_folder("half resumed");
+        assert_ok(ane_train(&f.options, NULL, NULL, watch, &w, &e), &e);
+        json_t *steps = log_lines(a, "step");
+        double first = value_of(steps, 0, "loss"), last = value_of(steps, 39, "loss");
+        if (!(last < 0.8 * first) || w.skipped > 12)
+            fail_msg("%s: from %g to %g, %d skipped", devices[i], first, last, w.skipped);
+        json_decref(steps);
+        assert_ok(ane_remove_tree(b, &e), &e);
+        f.options.out = b;
+        f.options.stop_after = 15;
+        train(&f.options, NULL);
+        train(NULL, b);
+        expect_equal_runs(a, b, 40);
+    }
+}
+
 static void test_divergence(void **state) {
     (void)state;
     ane_error e = {0};
@@ -508,8 +535,8 @@ int main(void) {
         TEST(test_accumulation), TEST(test_resume), TEST(test_resume_after_a_crash),
         TEST(test_resume_past_damage), TEST(test_resume_without_checkpoint), TEST(test_resume_refusals),
         TEST(test_resume_with_other_tokenizer), TEST(test_stop_flag), TEST(test_skipped_step),
-        TEST(test_loss_scale), TEST(test_divergence), TEST(test_full_disk), TEST(test_from_weights),
-        TEST(test_preset_follows_tokenizer_and_sequence), TEST(test_refusals), TEST(test_nothing_held_out),
-        TEST(test_timers)};
+        TEST(test_loss_scale), TEST(test_precisions), TEST(test_divergence), TEST(test_full_disk),
+        TEST(test_from_weights), TEST(test_preset_follows_tokenizer_and_sequence), TEST(test_refusals),
+        TEST(test_nothing_held_out), TEST(test_timers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
