@@ -250,22 +250,24 @@ static void test_load(void **state) {
 static void test_load_errors(void **state) {
     (void)state;
     static const struct {
-        mil_dtype dtype;
+        const char *path, *part;
         int64_t n;
-        const char *path;
         uint64_t offset;
+        mil_dtype dtype;
         ane_code code;
-        const char *part;
     } cases[] = {
-        {MIL_FP16, 5, "@model_path/blob_coremltools.bin", 128, ANE_ERROR_FORMAT, "no blob at offset 128"},
-        {MIL_FP32, 5, "@model_path/blob_coremltools.bin", 64, ANE_ERROR_TYPE, "expected a blob of fp32"},
-        {MIL_FP16, 6, "@model_path/blob_coremltools.bin", 64, ANE_ERROR_SHAPE,
-            "needs 12 bytes, but the blob at 64"},
-        {MIL_FP16, 5, "@model_path/missing.bin", 64, ANE_ERROR_IO, "missing.bin"},
-        {MIL_FP16, 5, "@model_path/../golden/blob_coremltools.bin", 64, ANE_ERROR_FORMAT,
-            "below @model_path"},
-        {MIL_FP16, 5, "/etc/passwd", 64, ANE_ERROR_FORMAT, "below @model_path"},
-        {MIL_FP16, 5, "@model_path/blob_coremltools.py", 64, ANE_ERROR_FORMAT, "blob_coremltools.py"},
+        {"blob_coremltools.bin", "no blob at offset 128", 5, 128, MIL_FP16, ANE_ERROR_FORMAT},
+        {"blob_coremltools.bin", "expected a blob of fp32", 5, 64, MIL_FP32, ANE_ERROR_TYPE},
+        {"@model_path/blob_coremltools.bin", "needs 12 bytes, but the blob at 64", 6, 64, MIL_FP16,
+            ANE_ERROR_SHAPE},
+        {"@model_path/missing.bin", "missing.bin", 5, 64, MIL_FP16, ANE_ERROR_IO},
+        {"@model_path/../golden/blob_coremltools.bin", "below @model_path", 5, 64, MIL_FP16,
+            ANE_ERROR_FORMAT},
+        {"..", "below @model_path", 5, 64, MIL_FP16, ANE_ERROR_FORMAT},
+        {"a/..", "below @model_path", 5, 64, MIL_FP16, ANE_ERROR_FORMAT},
+        {"/etc/passwd", "below @model_path", 5, 64, MIL_FP16, ANE_ERROR_FORMAT},
+        {"@model_path/", "below @model_path", 5, 64, MIL_FP16, ANE_ERROR_FORMAT},
+        {"@model_path/blob_coremltools.py", "blob_coremltools.py", 5, 64, MIL_FP16, ANE_ERROR_FORMAT},
     };
     char folder[256];
     snprintf(folder, sizeof folder, "%s/tests/golden", ANEMONE_ROOT);

@@ -206,8 +206,8 @@ static void test_forms_of_writing(void **state) {
         "fp16 c = const(val = fp16(2))[name = string(\"c\")];\ntensor<fp16, [2, 4]> y = mul(x = x, y = c);",
         "tensor<fp16, [2, 4]> y = softmax(x = x)[axis = int32(-1), name = string(\"attribute\")];",
         "tensor<fp16, [2, 4]> y = exp(x = x)[location = {(\"a\", [1]), 2}, name = string(\"y\")];",
-        "tensor<fp16, [2, 8]> c = concat(values = (x, x), axis = 1, interleave = false);\n"
-        "tensor<fp16, [2, 8]> y = exp(x = c);",
+        "tensor<fp16, [2, 8]> y = concat(values = (x, x), axis = 1, interleave = false);",
+        "tensor<fp16, [2, 4]> y = concat(values = x, axis = 1);",
         "tensor<fp16, [2, 4]> y = add(x = x, y = tensor<fp16, [2, 1]>([[1.5], [-2.5e-1]]));",
         "tensor<fp16, [2, 4]> y /* is no comment */ = exp(x = x);",
         "tensor<fp16, [2, 4]> tensor = exp(x = x);\ntensor<fp16, [2, 4]> y = exp(x = tensor);",

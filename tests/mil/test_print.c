@@ -2,6 +2,7 @@
 #include "support/support.h"
 
 #include "anemone/mil.h"
+#include "anemone/model.h"
 #include "mil/ops.h"
 
 #include <math.h>
@@ -262,6 +263,46 @@ static void test_constants_keep_their_bits(void **state) {
     constant_round_trip(mil_tensor(MIL_INT8, 3, (int64_t[]){2, 1, 2}), "\1\2\3\4", "([[[1, 2]], [[3, 4]]])");
 }
 
+static void assert_identity(const mil_program *p) {
+    char *once = print(p);
+    mil_program *again = reparse(once);
+    char *twice = print(again);
+    assert_string_equal(once, twice);
+    assert_same_functions(p->functions[0], again->functions[0]);
+    free(once);
+    free(twice);
+    mil_program_free(again);
+}
+
+/* The model's programs, what the passes make of them, and their derivatives. */
+static void test_programs_of_the_project(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_model_config config = {0};
+    assert_ok(ane_model_preset(&config, "stories260k", &e), &e);
+    for (int cached = 0; cached <= 8; cached += 8) {
+        ane_block_shape shape = {.batch = 1, .seq = 4, .cached = cached, .dtype = MIL_FP32};
+        mil_program *p = mil_program_new(MIL_IOS18, &e);
+        assert_ok(p && ane_llama_block(p, &config, &shape) && mil_program_ok(p, &e), &e);
+        assert_identity(p);
+        mil_gradient *g =
+            mil_differentiate(p->functions[0], &(mil_grad_options){.recompute_cheap = true}, &e);
+        assert_ok(g, &e);
+        assert_identity(g->forward);
+        assert_identity(g->backward);
+        mil_gradient_free(g);
+        for (int pass = 0; pass < MIL_PASS_COUNT; pass++) {
+            assert_ok(mil_run_pass(p, (mil_pass)pass, &e), &e);
+            assert_identity(p);
+        }
+        mil_program_free(p);
+    }
+    mil_program *head = mil_program_new(MIL_IOS16, &e);
+    assert_ok(head && ane_llama_head(head, &config, 8, MIL_FP16) && mil_program_ok(head, &e), &e);
+    assert_identity(head);
+    mil_program_free(head);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     ane_error e = {0};
@@ -286,6 +327,7 @@ int main(void) {
         cmocka_unit_test(test_every_operation_in_every_dialect),
         cmocka_unit_test(test_exact_text),
         cmocka_unit_test(test_constants_keep_their_bits),
+        cmocka_unit_test(test_programs_of_the_project),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
