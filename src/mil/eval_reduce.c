@@ -29,8 +29,9 @@ bool mil_eval_reduce(const mil_eval_context *c, mil_array *out, ane_error *e) {
         double *to = &out->data[mil_ravel(&kept, index, kept.rank)];
         *to = is_max ? mil_scalar_maximum(*to, x->data[i]) : *to + x->data[i];
     }
+    int64_t size = n / n_out; /* elements that become one */
     if (c->op->opcode == MIL_OP_REDUCE_MEAN)
-        for (int64_t i = 0; i < n_out; i++) out->data[i] /= (double)(n / n_out);
+        for (int64_t i = 0; i < n_out; i++) out->data[i] /= (double)size;
     mil_eval_keep_all(c, out);
     return true;
 }
@@ -67,7 +68,8 @@ static int64_t gamma_at(const mil_type *x, const int64_t *index, const int32_t *
 /* mean and 1 / sqrt(variance + epsilon) of every group into mean[] and factor[]. */
 static void moments(const mil_array *x, const mil_type *kept, double epsilon, double *mean, double *factor) {
     int64_t n = mil_type_count(&x->type), groups = mil_type_count(kept), index[MIL_MAX_RANK];
-    double size = (double)(n / groups);
+    int64_t members = n / groups;
+    double size = (double)members;
     for (int64_t i = 0; i < n; i++) {
         mil_unravel(&x->type, i, index);
         mean[mil_ravel(kept, index, kept->rank)] += x->data[i] / size;
@@ -88,8 +90,9 @@ bool mil_eval_layer_norm(const mil_eval_context *c, mil_array *out, ane_error *e
     if (!mil_arg_axes(c->f, c->op, "axes", x->type.rank, axes, &n_axes, e)) return false;
     mil_type kept = kept_shape(&x->type, axes, n_axes);
     int64_t n = mil_type_count(&x->type), groups = mil_type_count(&kept), index[MIL_MAX_RANK];
-    double *mean = calloc(2 * (size_t)groups, sizeof *mean), *factor = mean + groups;
+    double *mean = calloc(2 * (size_t)groups, sizeof *mean);
     if (!mean) return ane_fail(e, ANE_ERROR_MEMORY, NULL, "no memory for %lld means", (long long)groups);
+    double *factor = mean + groups;
     moments(x, &kept, mil_arg_float(c->f, c->op, "epsilon", 1e-5), mean, factor);
     bool ok = mil_eval_result(c, 0, out, e);
     for (int64_t i = 0; ok && i < n; i++) {

@@ -112,8 +112,10 @@ static bool state_init(
     g->kept = ane_arena_array(arena, n, sizeof *g->kept);
     g->image = ane_arena_array(arena, n, sizeof *g->image);
     g->sums = ane_arena_array(arena, n, sizeof *g->sums);
-    if (!g->depends || !g->is_output || !g->needed || !g->kept || !g->image || !g->sums)
-        return mil_no_memory(e, f->name);
+    if (!g->depends || !g->is_output || !g->needed || !g->kept || !g->image || !g->sums) {
+        mil_no_memory(e, f->name);
+        return false;
+    }
     for (int32_t v = 0; v < f->n_values; v++) g->image[v] = g->sums[v].total = MIL_NONE;
     for (int32_t i = 0; i < f->n_outputs; i++) g->is_output[f->outputs[i]] = true;
     mark_depends(g, o);
@@ -189,7 +191,7 @@ static void output_inputs(mil_grad_state *g, const mil_grad_options *o) {
 }
 
 static mil_param_grad *new_row(mil_gradient *out, int *capacity, mil_grad_state *g, mil_value param) {
-    if (out->n_param_grads == *capacity) {
+    if (!out->param_grads || out->n_param_grads == *capacity) {
         *capacity = *capacity ? 2 * *capacity : 16;
         mil_param_grad *more = ane_arena_array(out->arena, (size_t)*capacity, sizeof *more);
         if (!more) {
@@ -201,6 +203,7 @@ static mil_param_grad *new_row(mil_gradient *out, int *capacity, mil_grad_state 
     }
     mil_param_grad *row = &out->param_grads[out->n_param_grads++];
     *row = (mil_param_grad){.param = ane_arena_strdup(out->arena, g->f->values[param].name)};
+    if (!row->param) mil_no_memory(&g->error, "differentiation");
     return row;
 }
 
@@ -256,6 +259,8 @@ static void output_products(mil_grad_state *g, mil_gradient *out, int *capacity)
         row->is_product = true;
         row->left = place_of(g, p->left);
         row->right = place_of(g, p->right);
+        if ((!row->left || !row->right) && !g->b->program->error.code)
+            mil_no_memory(&g->error, "differentiation");
         row->left_transposed = p->left.transposed;
         row->right_transposed = p->right.transposed;
         row->m = p->m;
@@ -326,10 +331,13 @@ mil_gradient *mil_differentiate(const mil_function *f, const mil_grad_options *o
     if (!e) e = &own;
     const mil_grad_options *o = options ? options : &defaults;
     mil_gradient *g = calloc(1, sizeof *g);
-    if (g) g->arena = ane_arena_new();
-    if (!g || !g->arena) mil_no_memory(e, f->name);
-    if (!e->code && check_wrt(f, o, e)) g->forward = forward_of(f, e);
-    if (!e->code && differentiate(g, o, e)) return g;
+    if (!g || !(g->arena = ane_arena_new())) {
+        free(g);
+        mil_no_memory(e, f->name);
+        return NULL;
+    }
+    g->forward = check_wrt(f, o, e) ? forward_of(f, e) : NULL;
+    if (g->forward && differentiate(g, o, e)) return g;
     mil_gradient_free(g);
     return NULL;
 }

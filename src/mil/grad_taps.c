@@ -147,7 +147,7 @@ bool mil_grad_choose_taps(mil_grad_state *g, bool cheap, ane_error *e) {
     fill(&n);
     search_back(&n);
     for (mil_value v = 0; v < f->n_values; v++)
-        if (n.involved[v] && n.through[2 * v] < 0 && n.through[2 * v + 1] >= 0)
+        if (n.involved[v] && n.through[(size_t)v * 2] < 0 && n.through[(size_t)v * 2 + 1] >= 0)
             g->kept[mil_grad_same_memory(f, v)] = true; /* rather a value than a reshaped view of it */
     return true;
 }

@@ -707,6 +707,52 @@ static void test_output_is_no_tap(void **state) {
     mil_program_free(p);
 }
 
+/* ---- random programs ------------------------------------------------------------------------------------------------ */
+
+/* Twelve operations over what there is so far, every value of shape [2, 3, 4] or one that broadcasts to it: values are
+ * used many times, sums of derivatives come in every order, signs and broadcasts meet. */
+static ane_rng dice;
+
+static mil_value any(const mil_value *pool, int n) {
+    return pool[ane_rng_below(&dice, (uint64_t)n)];
+}
+
+static mil_value random_step(mil_function *f, const mil_value *pool, int n) {
+    mil_value x = any(pool, n), y = any(pool, n), whole = pool[2]; /* of full shape */
+    switch (ane_rng_below(&dice, 10)) {
+    case 0: return mil_add(f, x, y);
+    case 1: return mil_sub(f, x, y);
+    case 2: return mil_mul(f, mil_tanh(f, x), y);
+    case 3: return mil_sigmoid(f, mil_sub(f, y, x));
+    case 4: return mil_cos(f, x);
+    case 5: return mil_reduce_mean(f, mil_add(f, x, whole), 1, I(1), true);
+    case 6: return mil_mul(f, mil_reduce_sum(f, mil_sub(f, whole, x), 2, I(0, 2), true), y);
+    case 7: return mil_softmax(f, mil_sub(f, whole, x), 2);
+    case 8: {
+        mil_value full = mil_sub(f, whole, x), half[2];
+        mil_split(f, full, 2, 2, half);
+        return mil_concat(f, 2, (mil_value[]){mil_sub(f, half[1], half[0]), half[0]}, 2);
+    }
+    default: return mil_matmul(f, mil_add(f, x, whole), mil_find(f, "w"), false, ane_rng_below(&dice, 2));
+    }
+}
+
+static void build_random(mil_function *f) {
+    mil_value pool[16] = {in(f, "a", T(2, 1, 4)), in(f, "b", T(3, 1)), in(f, "c", T(2, 3, 4))};
+    param(f, "w", T(4, 4));
+    for (int n = 3; n < 15; n++) pool[n] = random_step(f, pool, n);
+    OUT(pool[14]);
+    mil_output(f, "z", mil_sub(f, pool[13], pool[12]));
+}
+
+static void test_random(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        dice = ane_rng_new(seed, 1);
+        check(build_random, -1, 1);
+    }
+}
+
 /* ---- ties, refusals
  * ----------------------------------------------------------------------------------------------------------------
  */
@@ -827,7 +873,7 @@ int main(void) {
         TEST(conv_dilation), TEST(conv_groups), TEST(conv_depthwise), TEST(conv_1d), TEST(conv_input_weight),
         TEST(attention), TEST(reshapes), TEST(slices), TEST(slice_masks), TEST(concat), TEST(split),
         TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(mlp), TEST(tied), TEST(unused),
-        TEST(sum_of_broadcast), TEST(names), TEST(output_is_no_tap), TEST(llama), TEST(llama_taps),
-        TEST(ties), TEST(refusals), TEST(wrt)};
+        TEST(sum_of_broadcast), TEST(names), TEST(output_is_no_tap), TEST(random), TEST(llama),
+        TEST(llama_taps), TEST(ties), TEST(refusals), TEST(wrt)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
