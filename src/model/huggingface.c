@@ -161,13 +161,23 @@ static bool check_extra(
         w->config.tied ? "a tied" : "a separate");
 }
 
-static bool load_tensors(ane_weights *w, const shards *s, const char *folder, ane_error *e) {
+/* Every tensor of the model is there as config.json demands it. */
+static bool check_tensors(const ane_weights *w, const shards *s, const char *folder, ane_error *e) {
+    for (int i = 0; i < w->n_tensors; i++)
+        if (!check_tensor(&w->tensors[i], find(s, w->tensors[i].name), folder, e)) return false;
+    return true;
+}
+
+static void copy_tensors(ane_weights *w, const shards *s) {
     for (int i = 0; i < w->n_tensors; i++) {
         const ane_tensor_info *t = &w->tensors[i];
         const ane_safetensor *found = find(s, t->name);
-        if (!check_tensor(t, found, folder, e)) return false;
         ane_widen(w->data + t->offset, found->data, found->type.dtype, t->count);
     }
+}
+
+/* Nothing else is there. */
+static bool check_extras(const ane_weights *w, const shards *s, const char *folder, ane_error *e) {
     for (int i = 0; i < s->n; i++)
         for (int k = 0; k < ane_safetensors_count(s->files[i]); k++) {
             const ane_safetensor *t = ane_safetensors_at(s->files[i], k);
@@ -176,12 +186,18 @@ static bool load_tensors(ane_weights *w, const shards *s, const char *folder, an
     return true;
 }
 
+static bool load_tensors(ane_weights *w, const shards *s, const char *folder, ane_error *e) {
+    if (!check_tensors(w, s, folder, e) || !ane_weights_allocate(w, e)) return false;
+    copy_tensors(w, s);
+    return check_extras(w, s, folder, e);
+}
+
 ane_weights *ane_huggingface_load(const char *folder, ane_error *e) {
     ane_model_config c;
     if (!ane_weights_load_config(&c, folder, e)) return NULL;
     shards *s = open_shards(folder, e);
     if (!s) return NULL;
-    ane_weights *w = ane_weights_new(&c, e);
+    ane_weights *w = ane_weights_layout(&c, e);
     bool ok = w && load_tensors(w, s, folder, e);
     close_shards(s);
     if (ok) return w;

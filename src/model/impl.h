@@ -21,6 +21,10 @@ typedef struct ane_block_param {
 /* The parameters of every block, in the order of the weight store. */
 void ane_block_params(const ane_model_config *c, ane_block_param params[ANE_BLOCK_PARAMS]);
 
+/* ane_weights_new in two halves, so that a file can be held against the layout before memory is taken. */
+ane_weights *ane_weights_layout(const ane_model_config *c, ane_error *e); /* data NULL */
+bool ane_weights_allocate(ane_weights *w, ane_error *e);
+
 /* The master copy of a parameter of block `layer`, and of the head, whatever `layer` is; `store` is an
  * ane_weights. */
 float *ane_block_master(const void *store, int layer, const char *name, int64_t *count);

@@ -40,7 +40,7 @@ static bool read_header(const ane_mapping *map, ane_model_config *c, const char 
         return ane_fail(e, ANE_ERROR_FORMAT, path,
             "Not a llama2.c checkpoint: it has %zu bytes, its header alone %d.", map->size, HEADER_BYTES);
     int32_t h[HEADER_INTS];
-    for (int i = 0; i < HEADER_INTS; i++) h[i] = read_int(map->data + 4 * i);
+    for (int i = 0; i < HEADER_INTS; i++) h[i] = read_int(map->data + 4 * (size_t)i);
     if (h[0] == VERSIONED_MAGIC)
         return ane_fail(e, ANE_ERROR_UNSUPPORTED, path,
             "A llama2.c checkpoint of version %d; only the unversioned (\"legacy\") kind is supported.",

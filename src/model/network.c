@@ -67,6 +67,7 @@ static bool make_staging(ane_network *n, ane_error *e) {
     const ane_model_config *c = &n->weights->config;
     int64_t widest = max3(c->vocab_size, c->hidden_dim, max3(c->dim, (int64_t)c->n_heads * c->head_dim, 0));
     for (int i = 0; i < 2; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): both factors are at least 1 */
         n->staging[i] = malloc((size_t)(widest * n->columns) * sizeof(float));
         if (!n->staging[i]) return ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory.");
     }

@@ -59,20 +59,35 @@ static float *new_block(int64_t floats, void **owner) {
     return (float *)start;
 }
 
-ane_weights *ane_weights_new(const ane_model_config *c, ane_error *e) {
+static bool no_memory(const ane_model_config *c, ane_error *e) {
+    return ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory for %lld weights of 4 bytes.",
+        (long long)ane_model_parameter_count(c));
+}
+
+ane_weights *ane_weights_layout(const ane_model_config *c, ane_error *e) {
     if (!ane_model_config_check(c, e)) return NULL;
     ane_weights *w = calloc(1, sizeof *w);
     if (w) {
         w->config = *c;
         w->tensors = calloc((size_t)c->n_layers * ANE_BLOCK_PARAMS + 3, sizeof *w->tensors);
+        if (w->tensors) {
+            add_tensors(w);
+            return w;
+        }
     }
-    if (w && w->tensors) {
-        add_tensors(w);
-        w->data = new_block(w->count, &w->owner);
-        if (w->data) return w;
-    }
-    ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory for %lld weights of 4 bytes.",
-        (long long)ane_model_parameter_count(c));
+    free(w);
+    no_memory(c, e);
+    return NULL;
+}
+
+bool ane_weights_allocate(ane_weights *w, ane_error *e) {
+    w->data = new_block(w->count, &w->owner);
+    return w->data ? true : no_memory(&w->config, e);
+}
+
+ane_weights *ane_weights_new(const ane_model_config *c, ane_error *e) {
+    ane_weights *w = ane_weights_layout(c, e);
+    if (w && ane_weights_allocate(w, e)) return w;
     ane_weights_free(w);
     return NULL;
 }

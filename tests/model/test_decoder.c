@@ -26,7 +26,7 @@ static void cuts_change_nothing(void **state) {
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         ane_decoder_reset(decoder);
         assert_int_equal(ane_decoder_position(decoder), 0);
-        for (int32_t k = 0, at = 0; at < N; k++) {
+        for (int32_t k = 0, at = 0; k < 5 && at < N; k++) {
             float logits[VOCAB];
             assert_ok(ane_decoder_feed(decoder, cuts[i][k], tokens + at, logits, &e), &e);
             at += cuts[i][k];

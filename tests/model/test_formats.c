@@ -115,8 +115,9 @@ static void llama2c_row_order(void **state) {
     assert_ok(ane_weights_save(w, in_folder("order.bin"), ANE_FORMAT_LLAMA2C, MIL_FP32, &e), &e);
     ane_mapping map;
     assert_ok(ane_map_file(&map, in_folder("order.bin"), &e), &e);
+    const void *values = map.data + 28; /* behind the header */
     const float *file =
-        (const float *)(map.data + 28) + 17 * 24 + 2 * 24; /* header, embedding, norms of two layers */
+        (const float *)values + 17 * 24 + 2 * 24; /* behind the embedding and two layers' norms */
     const float expected[8] = {0, 2, 1, 3, 4, 6, 5, 7};
     for (int r = 0; r < 8; r++) assert_true(file[r * 24] == expected[r]);
     ane_unmap_file(&map);
@@ -179,8 +180,8 @@ static void real_checkpoint(void **state) {
     assert_int_equal(a.size, b.size);
     size_t angles = 512 * 8 * 4; /* the tables at the end are computed anew: the last bit may differ */
     assert_memory_equal(a.data, b.data, a.size - angles);
-    assert_close((const float *)(b.data + b.size - angles), (const float *)(a.data + a.size - angles),
-        angles / 4, 1e-4);
+    const void *ours = b.data + b.size - angles, *theirs = a.data + a.size - angles;
+    assert_close(ours, theirs, (int64_t)angles / 4, 1e-4);
     ane_unmap_file(&a);
     ane_unmap_file(&b);
     ane_weights_free(w);
