@@ -12,7 +12,6 @@
 #include "mil/parser.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct declared_result {
@@ -55,14 +54,14 @@ bool mil_parse_new_name(mil_parser *p, mil_token *out, char **name) {
            name_is_free(p, out, *name);
 }
 
-/* The nearest of the function's names; NULL when none is near. Only for reports: it takes its time. */
+/* The nearest of the names defined last; NULL when none is near. */
 static const char *nearest_value(const mil_function *f, const char *name) {
-    const char **names = calloc((size_t)f->n_values + 1, sizeof *names);
-    if (!names) return NULL;
-    for (int i = 0; i < f->n_values; i++) names[i] = f->values[i].name;
-    const char *near = ane_nearest(name, names);
-    free(names);
-    return near;
+    enum { LOOKED_AT = 1000 };
+    const char *names[LOOKED_AT + 1];
+    int32_t first = f->n_values > LOOKED_AT ? f->n_values - LOOKED_AT : 0, n = f->n_values - first;
+    for (int i = 0; i < n; i++) names[i] = f->values[first + i].name;
+    names[n] = NULL;
+    return ane_nearest(name, names);
 }
 
 bool mil_parse_reference(mil_parser *p, mil_value *out) {
@@ -128,6 +127,16 @@ static bool unknown_parameter(
     return ane_hint(p->error, info->n_params ? "its parameters are %s" : "it has no parameters%s", known);
 }
 
+/* An axis or a flag decides what the operation is, so it cannot wait in a blob file. */
+static bool check_in_text(
+    mil_parser *p, const statement *s, const mil_param_info *param, mil_value v, const mil_token *key) {
+    const mil_value_info *info = &p->f->values[v];
+    bool waits = info->constant && !info->constant->data && info->type.rank == 0;
+    if (!waits || param->kind != MIL_CONST || (s->info->traits & MIL_TRAIT_CONSTEXPR)) return true;
+    return mil_parser_fail(p, key, ANE_ERROR_UNSUPPORTED,
+        "expected \"%s\" to be written in the text, found a reference to a blob file", param->name);
+}
+
 /* The value of parameter `index`, written as an argument or as an attribute. */
 static bool parse_argument(mil_parser *p, statement *s, int index, const mil_token *key) {
     const mil_param_info *param = &s->info->params[index];
@@ -136,14 +145,16 @@ static bool parse_argument(mil_parser *p, statement *s, int index, const mil_tok
         return mil_parser_fail(p, key, ANE_ERROR_FORMAT, "parameter \"%s\" is given twice", param->name);
     if (mil_token_is(&p->token, "(")) {
         if (!parse_list(p, arg)) return false;
-        if (param->kind == MIL_LIST || arg->n == 1) return true;
-        return mil_parser_fail(
-            p, key, ANE_ERROR_FORMAT, "expected one value for \"%s\", found %d", param->name, (int)arg->n);
+        if (param->kind != MIL_LIST && arg->n != 1)
+            return mil_parser_fail(p, key, ANE_ERROR_FORMAT, "expected one value for \"%s\", found %d",
+                param->name, (int)arg->n);
+    } else {
+        arg->values = ane_arena_alloc(p->program->arena, sizeof *arg->values);
+        if (!arg->values) return mil_parser_no_memory(p);
+        arg->n = 1;
+        if (!parse_one(p, arg->values)) return false;
     }
-    arg->values = ane_arena_alloc(p->program->arena, sizeof *arg->values);
-    if (!arg->values) return mil_parser_no_memory(p);
-    arg->n = 1;
-    return parse_one(p, arg->values);
+    return check_in_text(p, s, param, arg->values[0], key);
 }
 
 /* const's value: `val = literal`, in the brackets or between the parentheses. */

@@ -407,6 +407,8 @@ static void test_statement_errors(void **state) {
     refuse_body("fp16 a, fp16 y = exp(x = x);", ANE_ERROR_ARGUMENT, "t.mil:3:18", "one result; found 2", "");
     refuse_body("tensor<int32, [2]> s = parameter();\ntensor<fp16, [4, 2]> y = reshape(x = x, shape = s);",
         ANE_ERROR_ARGUMENT, "t.mil:4:26", "must be a constant", "");
+    refuse_body("tensor<fp16, [2, 4]> y = softmax(x = x, axis = int32(BLOBFILE(path = \"w\", offset = 64)));",
+        ANE_ERROR_UNSUPPORTED, "t.mil:3:41", "expected \"axis\" to be written in the text", "");
     refuse_body("tensor<fp16, [2, 4]> y = exp(x = \x80);", ANE_ERROR_FORMAT, "t.mil:3:34", "found '?'", "");
 }
 
