@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- helpers for the operations
- * -------------------------------------------------------------------------------- */
+/* ---- helpers for the operations ------------------------------------------------------------------------ */
 
 const mil_array *mil_eval_arg(const mil_eval_context *c, const char *param) {
     mil_value v = mil_arg_value(c->op, param);
@@ -75,8 +74,7 @@ int64_t mil_ravel(const mil_type *t, const int64_t *index, int rank) {
     return i;
 }
 
-/* ---- one operation
- * ---------------------------------------------------------------------------------------------- */
+/* ---- one operation ------------------------------------------------------------------------------------- */
 
 bool mil_constant_array(const mil_function *f, mil_value v, mil_array *out, ane_error *e) {
     const mil_value_info *info = &f->values[v];
@@ -126,8 +124,7 @@ bool mil_eval_op(const mil_eval_context *c, mil_array *out, ane_error *e) {
     return ane_at(e, text);
 }
 
-/* ---- a function
- * ------------------------------------------------------------------------------------------------- */
+/* ---- a function ---------------------------------------------------------------------------------------- */
 
 typedef struct machine {
     const mil_function *f;

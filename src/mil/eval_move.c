@@ -50,8 +50,7 @@ bool mil_eval_slice_by_index(const mil_eval_context *c, mil_array *out, ane_erro
     return eval_slice(c, out, e);
 }
 
-/* ---- concat, split
- * --------------------------------------------------------------------------------------------------- */
+/* ---- concat, split ------------------------------------------------------------------------------------- */
 
 /* Copy `part` into (or, when `back`, from) the places begin + i * stride of `whole` along axis. */
 static void copy_part(mil_array *whole, mil_array *part, int axis, int64_t begin, int64_t stride, bool back) {
@@ -95,9 +94,7 @@ bool mil_eval_split(const mil_eval_context *c, mil_array *out, ane_error *e) {
     return true;
 }
 
-/* ---- tile, pad
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- tile, pad ----------------------------------------------------------------------------------------- */
 
 bool mil_eval_tile(const mil_eval_context *c, mil_array *out, ane_error *e) {
     const mil_array *x = mil_eval_arg(c, "x");

@@ -6,8 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- convolution
- * ------------------------------------------------------------------------------------------------ */
+/* ---- convolution --------------------------------------------------------------------------------------- */
 
 /* Where the weight's element `k` of output place `row` reads along a spatial axis; -1 in the padding. */
 static int64_t source(const mil_conv_geometry *s, int axis, int64_t row, int64_t k) {
@@ -66,8 +65,7 @@ bool mil_eval_conv(const mil_eval_context *c, mil_array *out, ane_error *e) {
     return true;
 }
 
-/* ---- matrix products
- * --------------------------------------------------------------------------------------------- */
+/* ---- matrix products ----------------------------------------------------------------------------------- */
 
 /* An operand seen as a batch of matrices: leading dimensions, then rows and columns with their strides. */
 typedef struct matrix {
@@ -130,8 +128,7 @@ bool mil_eval_linear(const mil_eval_context *c, mil_array *out, ane_error *e) {
     return true;
 }
 
-/* ---- attention
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- attention ----------------------------------------------------------------------------------------- */
 
 /* What Apple's compiler adds to a score that a bool mask leaves out. */
 static const double left_out = -3e4;

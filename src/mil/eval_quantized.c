@@ -79,8 +79,7 @@ bool mil_eval_constexpr_affine(const mil_eval_context *c, mil_array *out, ane_er
     return ok;
 }
 
-/* ---- constexpr_lut_to_dense
- * ---------------------------------------------------------------------------------------- */
+/* ---- constexpr_lut_to_dense ---------------------------------------------------------------------------- */
 
 /* iOS 16: `indices` is bytes that hold packed indices of log2(palettes) bits, lowest bits first. */
 static int64_t packed_index(const mil_array *bytes, int bits, int64_t i) {
@@ -141,8 +140,7 @@ bool mil_eval_constexpr_lut(const mil_eval_context *c, mil_array *out, ane_error
     return ok;
 }
 
-/* ---- constexpr_blockwise_shift_scale
- * ------------------------------------------------------------------------------- */
+/* ---- constexpr_blockwise_shift_scale ------------------------------------------------------------------- */
 
 /* scale * (data - offset), one scale and offset per block of the data. */
 bool mil_eval_constexpr_blockwise(const mil_eval_context *c, mil_array *out, ane_error *e) {

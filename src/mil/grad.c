@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the forward program
- * ------------------------------------------------------------------------------------------- */
+/* ---- the forward program ------------------------------------------------------------------------------- */
 
 bool mil_grad_by_expansion(
     mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
@@ -46,8 +45,7 @@ static mil_program *forward_of(const mil_function *f, ane_error *e) {
     return NULL;
 }
 
-/* ---- what is differentiated by
- * -------------------------------------------------------------------------------------- */
+/* ---- what is differentiated by ------------------------------------------------------------------------- */
 
 static bool check_wrt(const mil_function *f, const mil_grad_options *o, ane_error *e) {
     for (int i = 0; i < o->n_wrt; i++) {
@@ -85,8 +83,7 @@ static void mark_depends(mil_grad_state *g, const mil_grad_options *o) {
     }
 }
 
-/* ---- one derivation
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- one derivation ------------------------------------------------------------------------------------ */
 
 /* An empty backward program in forward's dialect. */
 static mil_function *backward_of(const mil_program *forward, ane_error *e) {
@@ -176,8 +173,7 @@ static bool sweep(mil_grad_state *g, ane_error *e) {
     return all_well(g, e);
 }
 
-/* ---- what comes out
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- what comes out ------------------------------------------------------------------------------------ */
 
 static void output_inputs(mil_grad_state *g, const mil_grad_options *o) {
     const mil_function *f = g->f;
@@ -281,9 +277,7 @@ static bool derive(mil_grad_state *g, mil_gradient *out, const mil_grad_options 
     return all_well(g, e);
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- the whole ----------------------------------------------------------------------------------------- */
 
 /* Names that begin with "d_" are backward's: taps that bear one get another. */
 static bool rename_taps(mil_gradient *out, mil_function *f, const mil_grad_state *g, ane_error *e) {

@@ -63,8 +63,7 @@ typedef struct mil_grad_state {
     ane_error error; /* the first error */
 } mil_grad_state;
 
-/* ---- for the gradients of operations
- * ---------------------------------------------------------------------------- */
+/* ---- for the gradients of operations ------------------------------------------------------------------- */
 
 /* True when the derivative by `v` is wanted; ask before computing it. */
 bool mil_grad_wants(const mil_grad_state *g, mil_value v);
@@ -91,8 +90,7 @@ mil_value mil_grad_forward(mil_grad_state *g, mil_value v);
  * `negative` is given it says whether the derivative is minus that; else the sign is worked in. */
 mil_value mil_grad_total(mil_grad_state *g, mil_value v, bool full, bool *negative);
 
-/* ---- helpers around the builder
- * ---------------------------------------------------------------------------------- */
+/* ---- helpers around the builder ------------------------------------------------------------------------ */
 
 /* Reshape to t's dimensions, unless it has them. */
 mil_value mil_back_reshape(mil_grad_state *g, mil_value x, const mil_type *t);
@@ -107,8 +105,7 @@ mil_value mil_back_zeros(mil_grad_state *g, const mil_type *t);
 /* Report (the first is kept) that something has no gradient; returns false. */
 bool mil_grad_none(mil_grad_state *g, const mil_operation *op, const char *why);
 
-/* ---- the plan
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the plan ------------------------------------------------------------------------------------------ */
 
 /* Decide `kept` from `needed`: the least memory from which all that is needed can be computed again; by views
  * alone, or by element-wise operations too when `cheap`. */

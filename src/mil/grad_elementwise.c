@@ -31,8 +31,7 @@ static void take(mil_grad_state *g, const mil_operation *op, mil_value v, mil_va
 #define Y mil_grad_forward(g, y)
 #define RESULT mil_grad_forward(g, op->results[0])
 
-/* ---- two operands
- * ---------------------------------------------------------------------------------------------- */
+/* ---- two operands -------------------------------------------------------------------------------------- */
 
 bool mil_grad_add_op(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
     (void)e;
@@ -139,8 +138,7 @@ bool mil_grad_select(mil_grad_state *g, const mil_operation *op, const mil_value
     return true;
 }
 
-/* ---- one operand
- * ------------------------------------------------------------------------------------------------- */
+/* ---- one operand --------------------------------------------------------------------------------------- */
 
 #define UNARY(name, derivative) UNARY_BY(add, name, derivative)
 #define NEGATIVE_UNARY(name, derivative) UNARY_BY(subtract, name, derivative)

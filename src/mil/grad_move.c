@@ -23,8 +23,7 @@ bool mil_grad_transpose(
     return true;
 }
 
-/* ---- slices
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- slices -------------------------------------------------------------------------------------------- */
 
 /* x reversed along one axis. */
 static mil_value reverse(mil_grad_state *g, mil_value x, int axis) {
@@ -78,8 +77,7 @@ bool mil_grad_slice_by_index(
     return grad_slice(g, op, d_results[0], e);
 }
 
-/* ---- concat, split
- * ------------------------------------------------------------------------------------------------- */
+/* ---- concat, split ------------------------------------------------------------------------------------- */
 
 /* Every n-th element of an axis, from `first`. */
 static mil_value every(mil_grad_state *g, mil_value x, int axis, int32_t first, int32_t n) {
@@ -124,8 +122,7 @@ bool mil_grad_split(mil_grad_state *g, const mil_operation *op, const mil_value 
     return true;
 }
 
-/* ---- tile, pad
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- tile, pad ----------------------------------------------------------------------------------------- */
 
 /* The sum over the copies, axis by axis. */
 bool mil_grad_tile(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {

@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-/* ---- matmul
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- matmul -------------------------------------------------------------------------------------------- */
 
 /* One operand of a matmul: where it is, and its matrix as it lies in memory. */
 typedef struct side {
@@ -104,9 +103,7 @@ bool mil_grad_matmul(mil_grad_state *g, const mil_operation *op, const mil_value
     return true;
 }
 
-/* ---- linear
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- linear -------------------------------------------------------------------------------------------- */
 
 /* y[.., O] = x[.., I] W[O, I]^T + bias[O] */
 bool mil_grad_linear(mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e) {
@@ -124,9 +121,7 @@ bool mil_grad_linear(mil_grad_state *g, const mil_operation *op, const mil_value
     return true;
 }
 
-/* ---- conv
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- conv ---------------------------------------------------------------------------------------------- */
 
 static bool is_pointwise(const mil_conv_geometry *s) {
     bool plain = s->groups == 1;

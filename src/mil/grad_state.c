@@ -38,14 +38,23 @@ mil_value mil_grad_same_memory(const mil_function *f, mil_value v) {
     return v;
 }
 
-/* ---- forward values
- * ------------------------------------------------------------------------------------------------ */
+/* ---- forward values ------------------------------------------------------------------------------------ */
 
-/* The constant again, in backward's own memory. */
+/* The constant again, in backward's own memory: its value, its place in a blob file, or both. */
 static mil_value emit_constant(mil_grad_state *g, mil_value v) {
-    const mil_value_info *info = &g->f->values[v];
-    if (info->constant->data) return mil_const_data(g->b, info->type, info->constant->data);
-    return mil_const_blob(g->b, info->type, info->constant->blob_path, info->constant->blob_offset);
+    const mil_type *t = &g->f->values[v].type;
+    const mil_constant *k = g->f->values[v].constant;
+    if (!k->blob_path) return mil_const_data(g->b, *t, k->data);
+    mil_value copy = mil_const_blob(g->b, *t, k->blob_path, k->blob_offset);
+    if (copy == MIL_NONE || !k->data) return copy;
+    size_t bytes = (size_t)mil_type_bytes(t);
+    void *data = ane_arena_alloc(g->b->program->arena, bytes);
+    if (!data) {
+        mil_no_memory(&g->error, "differentiation");
+        return MIL_NONE;
+    }
+    g->b->values[copy].constant->data = memcpy(data, k->data, bytes);
+    return copy;
 }
 
 /* silu(x) as x sigmoid(x): its gradient needs the sigmoid too, and equal operations become one. */
@@ -99,8 +108,7 @@ mil_value mil_grad_forward(mil_grad_state *g, mil_value v) {
     return g->image[v];
 }
 
-/* ---- derivatives
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- derivatives --------------------------------------------------------------------------------------- */
 
 bool mil_grad_wants(const mil_grad_state *g, mil_value v) {
     return v != MIL_NONE && g->depends[v] && mil_dtype_is_float(g->f->values[v].type.dtype);
@@ -225,9 +233,7 @@ mil_value mil_grad_unbroadcast(mil_grad_state *g, mil_value d, const mil_type *z
     return mil_reshape(g->b, d, x->rank, mil_type_of(g->b, d)->dim + lead);
 }
 
-/* ---- products
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- products ------------------------------------------------------------------------------------------ */
 
 /* True for the transpose of a matrix [rows, columns] that gives v. */
 static bool flips(const mil_function *f, const mil_operation *op, int64_t rows, int64_t columns) {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- golden values -------------------------------------------------------------------------------------------------- */
+/* ---- golden values ------------------------------------------------------------------------------------- */
 
 static double *numbers(const json_t *list, int64_t n) {
     assert_int_equal((int64_t)json_array_size(list), n);
@@ -83,7 +83,7 @@ static void test_golden(void **state) {
     json_decref(cases);
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------------------------------ */
+/* ---- by hand ------------------------------------------------------------------------------------------- */
 
 #define T(...)                                                                                               \
     mil_tensor(MIL_FP32, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- building
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------------------------------------ */
 
 #define T(...)                                                                                               \
     mil_tensor(MIL_FP64, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
@@ -33,8 +32,7 @@ static mil_value call(mil_function *f, const char *op, int n, const mil_named_ar
     return v;
 }
 
-/* ---- one gradient, assembled
- * ----------------------------------------------------------------------------------------- */
+/* ---- one gradient, assembled --------------------------------------------------------------------------- */
 
 typedef struct setup {
     const mil_function *f;
@@ -275,8 +273,7 @@ static void check(build_fn *build, double low, double high) {
     mil_program_free(p);
 }
 
-/* ---- element-wise
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- element-wise -------------------------------------------------------------------------------------- */
 
 /* One case: what to build and the interval that inputs are drawn from. */
 #define CASE(name, low, high, ...)                                                                           \
@@ -341,9 +338,7 @@ CASE(select, -9, 9, {
     OUT(mil_select(f, cond, mil_mul(f, x, x), mil_mul_scalar(f, w, 3)));
 })
 
-/* ---- over axes
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- over axes ----------------------------------------------------------------------------------------- */
 
 CASE(reduce_sum, -1, 1, {
     mil_value x = in(f, "x", T(2, 3, 4));
@@ -378,9 +373,7 @@ CASE(layer_norm, -1, 1, {
     mil_output(f, "middle", mil_layer_norm(f, x, 1, I(1), g1, MIL_NONE, 1e-2));
 })
 
-/* ---- products
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- products ------------------------------------------------------------------------------------------ */
 
 /* All four transpositions of [.., 2, 3] x [.., 3, 4]; `lead` of each operand. */
 static void build_matmuls(mil_function *f, bool x_is_param, bool y_is_param, int64_t x_lead, int64_t y_lead) {
@@ -478,9 +471,7 @@ CASE(attention, -1, 1, {
     OUT(mil_scaled_dot_product_attention(f, q, k, v, in(f, "mask", T(3, 5))));
 })
 
-/* ---- moving elements
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- moving elements ----------------------------------------------------------------------------------- */
 
 CASE(reshapes, -1, 1, {
     mil_value x = in(f, "x", T(2, 1, 3)), s = in(f, "s", mil_scalar(MIL_FP64));
@@ -546,9 +537,7 @@ CASE(pad, -1, 1, {
     mil_output(f, "replicate", mil_exp(f, pad_with(f, x, "replicate")));
 })
 
-/* ---- by index
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- by index ------------------------------------------------------------------------------------------ */
 
 CASE(gather, -1, 1, {
     mil_value x = in(f, "x", T(2, 3, 2)), table = param(f, "table", T(3, 2));
@@ -569,9 +558,7 @@ CASE(scatter, -1, 1, {
     mil_output(f, "update", scatter_with(f, "update"));
 })
 
-/* ---- networks
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- networks ------------------------------------------------------------------------------------------ */
 
 CASE(mlp, -1, 1, {
     mil_value x = in(f, "x", T(3, 4)), w1 = param(f, "w1", T(5, 4)), b1 = param(f, "b1", T(5)),
@@ -602,10 +589,11 @@ CASE(sum_of_broadcast, -1, 1, {
 })
 /* Forward names that look like backward's own. */
 CASE(names, -1, 1, {
-    mil_value x = in(f, "x", T(2, 3)), w = param(f, "d_w", T(3, 3));
+    mil_value x = in(f, "x", T(2, 3)), w = param(f, "d_w", T(3, 3)), v = param(f, "v", T(3, 3));
     mil_value h = mil_name(f, mil_softmax(f, mil_matmul(f, x, w, false, false), -1), "d_y");
     mil_value k = mil_name(f, mil_softmax(f, mil_matmul(f, h, w, false, false), -1), "d_x");
-    OUT(mil_mul(f, h, k));
+    mil_value m = mil_matmul(f, mil_silu(f, mil_mul(f, h, k)), v, false, false);
+    OUT(m);
 })
 
 /* Llama's block on [1, C, 1, S]: RMSNorm, rotary embedding, grouped queries, SwiGLU. */
@@ -707,7 +695,33 @@ static void test_output_is_no_tap(void **state) {
     mil_program_free(p);
 }
 
-/* ---- random programs ------------------------------------------------------------------------------------------------ */
+/* A constant that only a blob file holds stays one in backward; a loaded one has its value there too. */
+static void test_blob_constant(void **state) {
+    (void)state;
+    ane_error e = {0};
+    for (int loaded = 0; loaded < 2; loaded++) {
+        mil_program *p = mil_program_new(MIL_IOS18, &e);
+        mil_function *f = mil_function_new(p, "main");
+        mil_value x = in(f, "x", T(2)), k = mil_const_blob(f, T(2), "@model_path/weights/k.bin", 64);
+        const double value[] = {3, 5};
+        if (loaded) f->values[k].constant->data = value;
+        OUT(mil_mul(f, x, k));
+        mil_gradient *g = mil_differentiate(f, &(mil_grad_options){.n_wrt = 0}, &e);
+        assert_ok(g, &e);
+        const mil_function *b = g->backward->functions[0];
+        const mil_constant *found = NULL;
+        for (int v = 0; v < b->n_values; v++)
+            if (b->values[v].constant && b->values[v].constant->blob_path) found = b->values[v].constant;
+        assert_non_null(found);
+        assert_string_equal(found->blob_path, "@model_path/weights/k.bin");
+        assert_int_equal(found->blob_offset, 64);
+        assert_true(loaded ? memcmp(found->data, value, sizeof value) == 0 : found->data == NULL);
+        mil_gradient_free(g);
+        mil_program_free(p);
+    }
+}
+
+/* ---- random programs ----------------------------------------------------------------------------------- */
 
 /* Twelve operations over what there is so far, every value of shape [2, 3, 4] or one that broadcasts to it: values are
  * used many times, sums of derivatives come in every order, signs and broadcasts meet. */
@@ -753,9 +767,7 @@ static void test_random(void **state) {
     }
 }
 
-/* ---- ties, refusals
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- ties, refusals ------------------------------------------------------------------------------------ */
 
 /* Equal operands share: half each for maximum and minimum, evenly for reduce_max. */
 static void test_ties(void **state) {
@@ -873,7 +885,7 @@ int main(void) {
         TEST(conv_dilation), TEST(conv_groups), TEST(conv_depthwise), TEST(conv_1d), TEST(conv_input_weight),
         TEST(attention), TEST(reshapes), TEST(slices), TEST(slice_masks), TEST(concat), TEST(split),
         TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(mlp), TEST(tied), TEST(unused),
-        TEST(sum_of_broadcast), TEST(names), TEST(output_is_no_tap), TEST(random), TEST(llama),
-        TEST(llama_taps), TEST(ties), TEST(refusals), TEST(wrt)};
+        TEST(sum_of_broadcast), TEST(names), TEST(output_is_no_tap), TEST(random), TEST(blob_constant),
+        TEST(llama), TEST(llama_taps), TEST(ties), TEST(refusals), TEST(wrt)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
