@@ -2,6 +2,8 @@
 
     pip install sentencepiece numpy
     python3 fuzz/seeds.py
+
+run_config, checkpoint_state/saved and token_cache are from runs of `anemone train`.
 """
 import io
 import json
