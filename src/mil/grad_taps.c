@@ -32,10 +32,10 @@ typedef struct network {
 
 static const int64_t unlimited = INT64_MAX / 4;
 
-/* True when an operation may be done again in backward. */
+/* True when an operation may be done again in backward. constexpr_* are done when compiling: again costs nothing. */
 static bool is_repeatable(const mil_operation *op, bool cheap) {
-    if (op->info->traits & MIL_TRAIT_VIEW || op->opcode == MIL_OP_SPLIT || op->opcode == MIL_OP_IDENTITY)
-        return true;
+    if (op->info->traits & (MIL_TRAIT_VIEW | MIL_TRAIT_CONSTEXPR)) return true;
+    if (op->opcode == MIL_OP_SPLIT || op->opcode == MIL_OP_IDENTITY) return true;
     return cheap && (op->info->traits & MIL_TRAIT_ELEMENTWISE || op->opcode == MIL_OP_CONCAT ||
                         op->opcode == MIL_OP_TILE || op->opcode == MIL_OP_PAD);
 }

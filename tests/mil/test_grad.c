@@ -767,6 +767,31 @@ static void test_random(void **state) {
     }
 }
 
+/* Weights that are unpacked when compiling are unpacked in backward too, not handed over. */
+static void test_constexpr_weight(void **state) {
+    (void)state;
+    ane_error e = {0};
+    mil_program *p = mil_program_new(MIL_IOS18, &e);
+    mil_function *f = mil_function_new(p, "main");
+    const int8_t packed[] = {1, -2, 3, 4, 5, -6};
+    mil_value data = mil_const_data(f, mil_tensor(MIL_INT8, 4, D(2, 3, 1, 1)), packed),
+              zero = mil_const_data(f, mil_scalar(MIL_INT8), packed),
+              scale = mil_const_float(f, MIL_FP64, 0.5), axis = mil_const_int(f, 0);
+    mil_value w = call(f, "constexpr_affine_dequantize", 4,
+        (mil_named_arg[]){{"quantized_data", 1, &data}, {"zero_point", 1, &zero}, {"scale", 1, &scale},
+            {"axis", 1, &axis}});
+    OUT(mil_conv(f, in(f, "x", T(1, 3, 1, 2)), w));
+    setup s;
+    setup_new(&s, f, -1, 1, 3);
+    check_gradient(&s, &(mil_grad_options){.n_wrt = 0});
+    setup_free(&s);
+    mil_gradient *g = mil_differentiate(f, NULL, &e);
+    assert_ok(g, &e);
+    assert_int_equal(g->n_taps, 0);
+    mil_gradient_free(g);
+    mil_program_free(p);
+}
+
 /* ---- ties, refusals ------------------------------------------------------------------------------------ */
 
 /* Equal operands share: half each for maximum and minimum, evenly for reduce_max. */
@@ -885,7 +910,7 @@ int main(void) {
         TEST(conv_dilation), TEST(conv_groups), TEST(conv_depthwise), TEST(conv_1d), TEST(conv_input_weight),
         TEST(attention), TEST(reshapes), TEST(slices), TEST(slice_masks), TEST(concat), TEST(split),
         TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(mlp), TEST(tied), TEST(unused),
-        TEST(sum_of_broadcast), TEST(names), TEST(output_is_no_tap), TEST(random), TEST(blob_constant),
-        TEST(llama), TEST(llama_taps), TEST(ties), TEST(refusals), TEST(wrt)};
+        TEST(sum_of_broadcast), TEST(names), TEST(output_is_no_tap), TEST(constexpr_weight), TEST(random),
+        TEST(blob_constant), TEST(llama), TEST(llama_taps), TEST(ties), TEST(refusals), TEST(wrt)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
