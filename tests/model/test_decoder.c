@@ -22,7 +22,8 @@ static void cuts_change_nothing(void **state) {
     static float expected[N * VOCAB];
     golden_batch(0, tokens, targets);
     assert_ok(ane_network_logits(network, tokens, expected, &e), &e);
-    const int32_t cuts[][5] = {{64}, {1, 63}, {7, 8, 49}, {33, 1, 30}, {40, 9, 8, 7}, {31, 32, 1}};
+    const int32_t cuts[][5] = {
+        {64}, {1, 63}, {7, 8, 49}, {33, 1, 30}, {40, 9, 8, 7}, {31, 32, 1}, {2, 3, 59}};
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         ane_decoder_reset(decoder);
         assert_int_equal(ane_decoder_position(decoder), 0);
