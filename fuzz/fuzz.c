@@ -27,8 +27,10 @@ const char *fuzz_file(const char *name, const uint8_t *data, size_t size) {
     static char path[256];
     snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
     FILE *file = fopen(path, "wb");
-    fuzz_assert(
-        file && fwrite(data, 1, size, file) == size && fclose(file) == 0, "cannot write the input's file");
+    fuzz_assert(file != NULL, "cannot create the input's file");
+    size_t written = fwrite(data, 1, size, file);
+    int closed = fclose(file);
+    fuzz_assert(written == size && closed == 0, "cannot write the input's file");
     return path;
 }
 

@@ -460,8 +460,7 @@ static void test_hostile_nesting(void **state) {
     (void)state;
     enum { N = 200000 };
     static const char *const openings[] = {"fp16 c = const()[val = fp16(",
-        "tensor<fp16, [2]> c = const()[val = tensor<fp16, [2]>([",
-        "fp16 c = exp(x = x)[comment = "};
+        "tensor<fp16, [2]> c = const()[val = tensor<fp16, [2]>([", "fp16 c = exp(x = x)[comment = "};
     for (size_t i = 0; i < 3; i++) {
         char *body = malloc(strlen(openings[i]) + N + 1);
         size_t n = strlen(openings[i]);
