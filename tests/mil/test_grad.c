@@ -283,6 +283,11 @@ CASE(scatter, -1, 1, {
     mil_output(f, "update", scatter_with(f, "update"));
 })
 
+static void test_breadth(void **state) {
+    (void)state;
+    check_breadth();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {TEST(add), TEST(sub), TEST(mul), TEST(real_div), TEST(maximum),
         TEST(minimum), TEST(pow), TEST(square), TEST(pow_numbers), TEST(exp), TEST(log), TEST(sqrt),
@@ -294,6 +299,6 @@ int main(void) {
         TEST(conv_3x2), TEST(conv_strides), TEST(conv_custom_pad), TEST(conv_same), TEST(conv_same_lower),
         TEST(conv_dilation), TEST(conv_groups), TEST(conv_depthwise), TEST(conv_1d), TEST(conv_input_weight),
         TEST(attention), TEST(reshapes), TEST(slices), TEST(slice_masks), TEST(concat), TEST(split),
-        TEST(tile), TEST(pad), TEST(gather), TEST(scatter)};
+        TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(breadth)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

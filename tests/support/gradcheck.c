@@ -223,16 +223,25 @@ void check_gradient(const setup *s, const mil_grad_options *o) {
     mil_gradient_free(g);
 }
 
+static bool checked[MIL_OP_COUNT];
+
 void check(build_fn *build, double low, double high) {
     ane_error e = {0};
     mil_program *p = mil_program_new(MIL_IOS18, &e);
     mil_function *f = mil_function_new(p, "main");
     build(f);
     assert_ok(mil_program_ok(p, &e), &e);
+    for (int i = 0; i < f->n_ops; i++) checked[f->ops[i].opcode] = true;
     setup s;
     setup_new(&s, f, low, high, 7);
     for (int i = 0; i < 4; i++)
         check_gradient(&s, &(mil_grad_options){.products_in_program = i & 1, .recompute_cheap = i & 2});
     setup_free(&s);
     mil_program_free(p);
+}
+
+void check_breadth(void) {
+    for (int op = 0; op < MIL_OP_COUNT; op++)
+        if (mil_op_table[op].grad && !checked[op])
+            fail_msg("no gradient of %s was checked", mil_op_table[op].name);
 }

@@ -47,6 +47,8 @@ void check_gradient(const setup *s, const mil_grad_options *o);
 typedef void build_fn(mil_function *f);
 /* Build, then check with all four combinations of options. */
 void check(build_fn *build, double low, double high);
+/* Fail unless every differentiable operation was in some program that was checked. */
+void check_breadth(void);
 
 /* One case: what to build and the interval that inputs are drawn from. */
 #define CASE(name, low, high, ...)                                                                           \
