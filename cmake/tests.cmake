@@ -1,3 +1,8 @@
+# Threads that wait spinning slow down all other tests. A test may ask for more memory than there is: the sanitizers are
+# to say no, as malloc does, and not to stop.
+set(ANEMONE_TEST_ENVIRONMENT OMP_WAIT_POLICY=passive
+  ASAN_OPTIONS=allocator_may_return_null=1 TSAN_OPTIONS=allocator_may_return_null=1)
+
 # tests/ mirrors src/: every tests/**/test_*.c is one cmocka program and one ctest test; every tests/**/test_*.sh is a
 # test of the installed program. Exit status 77 says skipped.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
@@ -19,7 +24,7 @@ foreach(source ${ANEMONE_TEST_SOURCES})
   set_target_properties(test.${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND test.${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
-    ENVIRONMENT OMP_WAIT_POLICY=passive) # threads that wait spinning slow down all other tests
+    ENVIRONMENT "${ANEMONE_TEST_ENVIRONMENT}")
 endforeach()
 
 file(GLOB_RECURSE ANEMONE_TEST_SCRIPTS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/test_*.sh)
@@ -30,7 +35,7 @@ foreach(script ${ANEMONE_TEST_SCRIPTS})
   string(REPLACE "/" "." name ${name})
   add_test(NAME ${name} COMMAND bash ${script} $<TARGET_FILE:anemone> WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300
-    ENVIRONMENT OMP_WAIT_POLICY=passive) # threads that wait spinning slow down all other tests
+    ENVIRONMENT "${ANEMONE_TEST_ENVIRONMENT}")
 endforeach()
 
 # Helpers of golden scripts: not tests themselves.
