@@ -27,8 +27,8 @@ const char *ane_schedule_name(ane_schedule_kind kind);
 
 typedef struct ane_adamw_options {
     double beta1, beta2, epsilon, weight_decay;
-    bool decay_all;  /* norms and embedding too */
-    double clip;     /* largest global gradient norm; 0: no clipping */
+    bool decay_all; /* norms and embedding too */
+    double clip;    /* largest global gradient norm; 0: no clipping */
 } ane_adamw_options;
 
 typedef struct ane_adamw {
@@ -45,31 +45,31 @@ void ane_adamw_free(ane_adamw *o);
  * nothing is updated (the gradients are still zeroed). Decoupled decay, PyTorch's formulas (torch.optim.AdamW,
  * clip_grad_norm_), save that moments too small for a normal float become zero. The result does not depend on the
  * number of threads. All three stores must have the optimizer's layout. */
-double ane_adamw_update(ane_adamw *o, ane_weights *weights, ane_weights *gradients, double gradient_scale, double lr,
-    int threads);
+double ane_adamw_update(ane_adamw *o, ane_weights *weights, ane_weights *gradients, double gradient_scale,
+    double lr, int threads);
 
 /* ---- run ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct ane_train_options {
     /* what */
-    const char *model;          /* preset, config.json, folder or file of weights */
-    const char *tokenizer;      /* NULL: the byte tokenizer, or the model folder's own */
+    const char *model;     /* preset, config.json, folder or file of weights */
+    const char *tokenizer; /* NULL: the byte tokenizer, or the model folder's own */
     int n_data;
     const char *const *data;
-    const char *out;            /* run folder; must not hold a run yet */
-    const char *device;         /* "cpu" */
+    const char *out;    /* run folder; must not hold a run yet */
+    const char *device; /* "cpu" */
     /* how long, how large */
-    int64_t steps, stop_after;  /* stop_after 0: at the end */
+    int64_t steps, stop_after; /* stop_after 0: at the end */
     int32_t batch, seq, accumulate;
     uint64_t seed;
     /* how */
-    ane_schedule schedule;      /* total is `steps` */
+    ane_schedule schedule; /* total is `steps` */
     ane_adamw_options adamw;
-    double validation;          /* fraction held out */
+    double validation; /* fraction held out */
     /* how often, in steps; 0: never. With an interval, the last step is evaluated and sampled too; the end, however it
      * comes, is saved always. */
     int64_t eval_every, eval_batches, save_every, sample_every;
-    int keep;                   /* checkpoints kept; 0: all */
+    int keep; /* checkpoints kept; 0: all */
     const char *sample_prompt;
     /* for the listener alone: log.jsonl has every step */
     int64_t log_every;
@@ -81,15 +81,21 @@ void ane_train_defaults(ane_train_options *o);
 /* What a trainer says while it works. All pointers are valid during the call only. */
 typedef struct ane_train_event {
     enum {
-        ANE_EVENT_START, ANE_EVENT_STEP, ANE_EVENT_EVAL, ANE_EVENT_SAMPLE, ANE_EVENT_SAVE, ANE_EVENT_WARNING,
+        ANE_EVENT_START,
+        ANE_EVENT_STEP,
+        ANE_EVENT_EVAL,
+        ANE_EVENT_SAMPLE,
+        ANE_EVENT_SAVE,
+        ANE_EVENT_WARNING,
         ANE_EVENT_END
     } type;
-    int64_t step, total_steps;  /* step counts from 1 in events: the step just done */
+    int64_t step, total_steps; /* step counts from 1 in events: the step just done */
     double loss, lr, grad_norm, ms, tokens_per_second, mfu, eta_seconds;
-    int64_t tokens;             /* of this step */
+    int64_t tokens; /* of this step */
     double eval_loss;
-    const char *text;           /* sample, warning, path of the checkpoint, or description of the run */
-    bool skipped;               /* the step was skipped because a gradient was not finite */
+    const char *text; /* sample, warning, path of the checkpoint, description of the run; at the end its
+                                   folder, or the command that goes on with it */
+    bool skipped;     /* the step was skipped because a gradient was not finite */
     bool interrupted;
 } ane_train_event;
 typedef void ane_train_listener(void *context, const ane_train_event *event);
@@ -109,12 +115,12 @@ bool ane_train(const ane_train_options *options, const char *resume, const volat
 /* ---- checkpoints: RUN/checkpoints/step-N/ ------------------------------------------------------------------------- */
 
 typedef struct ane_train_state {
-    int64_t step;            /* steps done */
-    int64_t data_position;   /* batches drawn */
+    int64_t step;          /* steps done */
+    int64_t data_position; /* batches drawn */
     double loss_scale;
-    int64_t good_steps;      /* since the loss scale changed */
-    uint64_t rng[4];         /* of the samples; the data's order follows from the position */
-    double seconds;          /* trained so far */
+    int64_t good_steps; /* since the loss scale changed */
+    uint64_t rng[4];    /* of the samples; the data's order follows from the position */
+    double seconds;     /* trained so far */
     int64_t tokens;
 } ane_train_state;
 
@@ -124,10 +130,10 @@ bool ane_checkpoint_save(const char *run, const ane_train_state *state, const an
     const ane_adamw *optimizer, const ane_tokenizer *tokenizer, int keep, ane_error *e);
 /* The newest checkpoint whose files are complete and whose checksums hold. `warn` hears of each one passed over.
  * Returns the path (free()), NULL with a report when there is none. */
-char *ane_checkpoint_newest(const char *run, void (*warn)(void *context, const char *text), void *context,
-    ane_error *e);
+char *ane_checkpoint_newest(
+    const char *run, void (*warn)(void *context, const char *text), void *context, ane_error *e);
 /* Into stores that have the model's shape. Checksums are not verified again: ane_checkpoint_newest has done so. */
-bool ane_checkpoint_load(const char *checkpoint, ane_train_state *state, ane_weights *weights, ane_adamw *optimizer,
-    ane_error *e);
+bool ane_checkpoint_load(
+    const char *checkpoint, ane_train_state *state, ane_weights *weights, ane_adamw *optimizer, ane_error *e);
 
 #endif

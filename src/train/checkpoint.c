@@ -130,20 +130,19 @@ static bool put_in_place(const char *parent, const char *fresh, int64_t step, an
     return ane_fsync_folder(parent, e) && (!replaces || ane_remove_tree(old.text, e));
 }
 
-/* Checkpoints newer than `step` are left alone and not counted: what they were is not for this run to judge.
- */
-static bool prune(const char *run, int64_t step, int keep, ane_error *e) {
+/* Remove all but the newest `keep`. Checkpoints newer than `step` are left alone and not counted: what they were is not
+ * for this run to judge. One that cannot be removed makes the new one no less safe: it stays. */
+static void prune(const char *run, int64_t step, int keep) {
     int64_t *steps;
     int n, counted = 0;
-    bool ok = ane_checkpoint_list(run, &steps, &n, e);
-    for (int i = 0; ok && i < n; i++) {
+    if (!ane_checkpoint_list(run, &steps, &n, NULL)) n = 0;
+    for (int i = 0; i < n; i++) {
         if (steps[i] > step || ++counted <= keep) continue;
         ane_path path;
-        ok = ane_path_set(&path, e, "%s/checkpoints/step-%lld", run, (long long)steps[i]) &&
-             ane_remove_tree(path.text, e);
+        if (ane_path_set(&path, NULL, "%s/checkpoints/step-%lld", run, (long long)steps[i]))
+            ane_remove_tree(path.text, NULL);
     }
     free(steps);
-    return ok;
 }
 
 bool ane_checkpoint_save(const char *run, const ane_train_state *state, const ane_weights *weights,
@@ -159,5 +158,6 @@ bool ane_checkpoint_save(const char *run, const ane_train_state *state, const an
         return ane_hint(
             e, "Earlier checkpoints are intact. Free some space or choose another place, then resume.");
     }
-    return keep <= 0 || prune(run, state->step, keep, e);
+    if (keep > 0) prune(run, state->step, keep);
+    return true;
 }

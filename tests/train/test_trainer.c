@@ -439,6 +439,21 @@ static void test_from_weights(void **state) {
     expect_refused(&f.options, NULL, ANE_ERROR_ARGUMENT, "at most 64 tokens");
 }
 
+static void test_weights_that_are_no_numbers(void **state) {
+    (void)state;
+    ane_error e = {0};
+    const ane_model_config c = tiny_config();
+    ane_weights *w = ane_weights_new(&c, &e);
+    assert_ok(w, &e);
+    ane_weights_init(w, 1);
+    w->data[w->tensors[4].offset + 7] = NAN;
+    f.options.model = in_folder("nan");
+    assert_ok(ane_weights_save(w, f.options.model, ANE_FORMAT_HF, MIL_FP32, &e), &e);
+    new_run(&f, "from nan");
+    expect_refused(&f.options, NULL, ANE_ERROR_NUMERIC, w->tensors[4].name);
+    ane_weights_free(w);
+}
+
 static void test_preset_follows_tokenizer_and_sequence(void **state) {
     (void)state;
     f.options.model = "stories260k";
@@ -536,7 +551,8 @@ int main(void) {
         TEST(test_resume_past_damage), TEST(test_resume_without_checkpoint), TEST(test_resume_refusals),
         TEST(test_resume_with_other_tokenizer), TEST(test_stop_flag), TEST(test_skipped_step),
         TEST(test_loss_scale), TEST(test_precisions), TEST(test_divergence), TEST(test_full_disk),
-        TEST(test_from_weights), TEST(test_preset_follows_tokenizer_and_sequence), TEST(test_refusals),
-        TEST(test_nothing_held_out), TEST(test_timers)};
+        TEST(test_from_weights), TEST(test_weights_that_are_no_numbers),
+        TEST(test_preset_follows_tokenizer_and_sequence), TEST(test_refusals), TEST(test_nothing_held_out),
+        TEST(test_timers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
