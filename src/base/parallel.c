@@ -113,7 +113,9 @@ void ane_parallel_for(int64_t n, int64_t grain, int threads, ane_range_fn *body,
 }
 
 int ane_cpu_count(void) {
-#if defined(__linux__)
+#if defined(_OPENMP)
+    return omp_get_num_procs(); /* knows what was ours before OMP_PROC_BIND tied this thread to one core */
+#elif defined(__linux__)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
 #endif

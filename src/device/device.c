@@ -28,14 +28,13 @@ bool ane_precision_from_name(ane_precision *precision, const char *name, ane_err
         e, ANE_ERROR_ARGUMENT, NULL, "there is no precision \"%s\"; known: fp32, bf16, fp16", name);
 }
 
-/* ---- devices
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- devices ------------------------------------------------------------------------------------------- */
 
 ane_device *ane_device_open(const char *spec, ane_error *e) {
     size_t n = spec ? strcspn(spec, ":") : 0;
     char known[128] = "";
     for (int i = 0; i < N_DEVICES; i++) {
-        if (strlen(devices[i]->name) == n && strncmp(spec, devices[i]->name, n) == 0)
+        if (spec && strlen(devices[i]->name) == n && strncmp(spec, devices[i]->name, n) == 0)
             return devices[i]->open(spec[n] ? spec + n + 1 : "", e);
         snprintf(
             known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", devices[i]->name);
@@ -57,8 +56,7 @@ ane_memory_stats ane_device_memory(const ane_device *d) {
     return d->ops->memory(d);
 }
 
-/* ---- kernels
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- kernels ------------------------------------------------------------------------------------------- */
 
 ane_kernel *ane_device_compile(ane_device *d, const mil_program *p, const char *function, ane_error *e) {
     if (!mil_program_ok(p, e)) return NULL;
@@ -113,9 +111,7 @@ char *ane_kernel_describe(const ane_kernel *k) {
     return k->device->ops->kernel_describe(k);
 }
 
-/* ---- buffers
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- buffers ------------------------------------------------------------------------------------------- */
 
 ane_buffer *ane_buffer_new(ane_device *d, mil_type type, ane_error *e) {
     bool shaped =
@@ -130,7 +126,7 @@ ane_buffer *ane_buffer_new(ane_device *d, mil_type type, ane_error *e) {
     if (!b) return NULL;
     b->device = d;
     b->type = type;
-    return b;
+    return b; // cppcheck-suppress returnDanglingLifetime ; the device copies nothing but the type's value
 }
 
 void ane_buffer_free(ane_buffer *b) {
@@ -223,9 +219,7 @@ bool ane_buffer_read_f32(ane_buffer *b, float *x, int64_t count, ane_error *e) {
     return ane_buffer_unmap(b, e);
 }
 
-/* ---- bindings
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- bindings ------------------------------------------------------------------------------------------ */
 
 ane_binding *ane_binding_new(ane_kernel *k, ane_error *e) {
     bool *bound =

@@ -26,8 +26,7 @@ static mil_value in(mil_function *f, const char *name, mil_dtype t, int rank, co
     return mil_input(f, name, mil_tensor(t, rank, dim));
 }
 
-/* ---- element by element
- * ---------------------------------------------------------------------------------------------- */
+/* ---- element by element -------------------------------------------------------------------------------- */
 
 static void out_each(mil_function *f, int n, const mil_value *v) {
     char name[16];
@@ -87,9 +86,7 @@ static void integers(mil_function *f, mil_dtype t) {
     out_each(f, 6, v);
 }
 
-/* ---- products
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- products ------------------------------------------------------------------------------------------ */
 
 static void matmuls(mil_function *f, mil_dtype t) {
     mil_value a = in(f, "a", t, 3, SHAPE(2, 17, 9)), b = in(f, "b", t, 3, SHAPE(2, 9, 13)),
@@ -155,9 +152,7 @@ static void attention(mil_function *f, mil_dtype t) {
     mil_output(f, "y2", mil_scaled_dot_product_attention(f, q, k, v, keep));
 }
 
-/* ---- over axes
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- over axes ----------------------------------------------------------------------------------------- */
 
 static void reductions(mil_function *f, mil_dtype t) {
     mil_value x = in(f, "x", t, 4, SHAPE(2, 19, 3, 45)), xt = mil_transpose(f, x, INTS(0, 3, 2, 1));
@@ -198,9 +193,7 @@ static void rms_norm(mil_function *f, mil_dtype t) {
     mil_output(f, "y1", mil_reduce_sum(f, mil_mul(f, g, n), 1, INTS(3), true));
 }
 
-/* ---- moving
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- moving -------------------------------------------------------------------------------------------- */
 
 static void moves(mil_function *f, mil_dtype t) {
     mil_value x = in(f, "x", t, 3, SHAPE(4, 6, 10)), parts[3];
@@ -293,7 +286,7 @@ static void test_fp32_with_half_ports(void **state) {
     }
 }
 
-/* ---- fp16: every result rounded ------------------------------------------------------------------------------------------ */
+/* ---- fp16: every result rounded ------------------------------------------------------------------------ */
 
 static double fp16_unit(double x) {
     double a = fabs(x);

@@ -33,7 +33,7 @@ static mil_value in(mil_function *f, const char *name, int rank, const int64_t *
     return mil_input(f, name, mil_tensor(MIL_FP32, rank, dim));
 }
 
-/* ---- views --------------------------------------------------------------------------------------------------------------- */
+/* ---- views --------------------------------------------------------------------------------------------- */
 
 static void test_views_copy_nothing(void **state) {
     (void)state;
@@ -81,7 +81,7 @@ static void test_awkward_outputs(void **state) {
     compare_program(p, "cpu:threads=2", 1, (compare_range){-1, 1}, MIL_EXACT, 1e-6);
 }
 
-/* ---- random programs ----------------------------------------------------------------------------------------------------- */
+/* ---- random programs ----------------------------------------------------------------------------------- */
 
 typedef struct pool {
     mil_function *f;
@@ -244,7 +244,7 @@ static void test_threads_change_no_bits(void **state) {
     compare_program(wide_program(), "cpu:threads=2", 1, (compare_range){-1, 1}, MIL_EXACT, 1e-5);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 static void test_memory_is_shared_and_steady(void **state) {
     (void)state;

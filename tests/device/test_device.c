@@ -138,8 +138,10 @@ static void test_wrong_buffers(void **state) {
         assert_null(ane_buffer_new(d, vector(wrong[i].dtype, wrong[i].n), &e));
         assert_error(&e, ANE_ERROR_ARGUMENT, "positive dimensions");
     }
+#if !defined(__SANITIZE_ADDRESS__) /* which ends the program instead */
     assert_null(ane_buffer_new(d, vector(MIL_FP32, (int64_t)1 << 50), &e));
     assert_error(&e, ANE_ERROR_MEMORY, "no memory for a buffer of tensor<fp32");
+#endif
     ane_device_close(d);
 }
 

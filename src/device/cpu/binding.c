@@ -61,9 +61,7 @@ bool ane_cpu_bind(ane_binding *binding, int slot, ane_buffer *buffer, int flags,
     return true;
 }
 
-/* ---- weights
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- weights ------------------------------------------------------------------------------------------- */
 
 typedef struct stage_job {
     const cpu_vectors *v;
@@ -107,9 +105,7 @@ bool ane_cpu_weights_changed(ane_binding *binding, ane_error *e) {
     return true;
 }
 
-/* ---- running
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- running ------------------------------------------------------------------------------------------- */
 
 /* An output that accumulates, and that no gemm adds to by itself, is made in scratch behind the plan's own,
  * then added. */

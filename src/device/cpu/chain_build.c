@@ -71,8 +71,7 @@ static bool add_reduction(builder *b, int i) {
     return true;
 }
 
-/* ---- the iteration space
- * ------------------------------------------------------------------------------------------ */
+/* ---- the iteration space ------------------------------------------------------------------------------- */
 
 static void set_view(cpu_chain *c, int at, const cpu_view *v) {
     c->storage[at] = v->storage;
@@ -127,8 +126,7 @@ static void order_dimensions(cpu_chain *c) {
     }
 }
 
-/* ---- registers
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- registers ----------------------------------------------------------------------------------------- */
 
 static bool is_single(const cpu_chain *c, int r) {
     return r < CPU_CHAIN_LOADS ? c->load_mode[r] == CPU_LOAD_SINGLE : c->instrs[r - CPU_CHAIN_LOADS].single;
@@ -157,10 +155,9 @@ static void set_variants(cpu_chain *c) {
     }
 }
 
-/* Insert an instruction that spreads register r over a tile before instruction `at`; returns the new
- * register. */
-static int insert_fill(cpu_chain *c, int at, int r) {
-    if (c->n_instrs == CPU_CHAIN_INSTRS) return -1;
+/* Insert, as instruction `at`, one that spreads register r over a tile; false when there is no room. */
+static bool insert_fill(cpu_chain *c, int at, int r) {
+    if (c->n_instrs == CPU_CHAIN_INSTRS) return false;
     memmove(&c->instrs[at + 1], &c->instrs[at], (size_t)(c->n_instrs - at) * sizeof *c->instrs);
     c->n_instrs++;
     for (int i = at + 1; i < c->n_instrs; i++)
@@ -172,7 +169,7 @@ static int insert_fill(cpu_chain *c, int at, int r) {
         if (c->sinks[i].source >= CPU_CHAIN_LOADS + at) c->sinks[i].source++;
     c->instrs[at] = (cpu_instr){
         .op = CPU_COPY, .variant = CPU_SCALAR_A, .source = {(int16_t)r, -1, -1}, .temp = -1, .store = -1};
-    return CPU_CHAIN_LOADS + at;
+    return true;
 }
 
 static bool fill_selects(cpu_chain *c) {
@@ -181,9 +178,9 @@ static bool fill_selects(cpu_chain *c) {
         for (int k = 0; k < 3; k++) {
             int r = c->instrs[i].source[k];
             if (!is_single(c, r)) continue;
-            int filled = insert_fill(c, i++, r);
-            if (filled < 0) return false;
-            c->instrs[i].source[k] = (int16_t)filled;
+            if (!insert_fill(c, i, r)) return false;
+            c->instrs[i + 1].source[k] = (int16_t)(CPU_CHAIN_LOADS + i);
+            i++;
         }
     }
     return true;
@@ -193,17 +190,17 @@ static bool fill_ends(cpu_chain *c) {
     for (int i = 0; i < c->n_stores; i++) {
         int r = c->store_source[i];
         if (!is_single(c, r)) continue;
-        int filled = insert_fill(c, c->n_instrs, r);
-        if (filled < 0) return false;
+        int at = c->n_instrs;
+        if (!insert_fill(c, at, r)) return false;
         c->instrs[r - CPU_CHAIN_LOADS].store = -1;
-        c->instrs[filled - CPU_CHAIN_LOADS].store = (int16_t)i;
-        c->store_source[i] = (int16_t)filled;
+        c->instrs[at].store = (int16_t)i;
+        c->store_source[i] = (int16_t)(CPU_CHAIN_LOADS + at);
     }
     for (int i = 0; i < c->n_sinks; i++)
         if (is_single(c, c->sinks[i].source)) {
-            int filled = insert_fill(c, c->n_instrs, c->sinks[i].source);
-            if (filled < 0) return false;
-            c->sinks[i].source = (int16_t)filled;
+            int at = c->n_instrs;
+            if (!insert_fill(c, at, c->sinks[i].source)) return false;
+            c->sinks[i].source = (int16_t)(CPU_CHAIN_LOADS + at);
         }
     return true;
 }
@@ -235,7 +232,7 @@ static int16_t take_temp(cpu_chain *c, int *free_after, int now, int until) {
  * temporary is free for instruction i when its last reader stands before i, so no instruction writes what it
  * reads. */
 static void assign_temps(cpu_chain *c) {
-    int free_after[CPU_CHAIN_TEMPS];
+    int free_after[CPU_CHAIN_TEMPS] = {0};
     int inner = c->rank - 1;
     for (int i = 0; i < c->n_loads; i++)
         if (c->load_mode[i] == CPU_LOAD_GATHERED)

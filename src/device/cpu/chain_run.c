@@ -15,7 +15,7 @@ typedef struct walker {
     float *at[CPU_CHAIN_VIEWS]; /* of every view at the current row, first element */
     int64_t index[MIL_MAX_RANK];
     const float *reg[CPU_CHAIN_REGISTERS];
-    float temp[CPU_CHAIN_TEMPS][CPU_TILE];
+    float (*temp)[CPU_TILE]; /* not in here: clearing it would cost more than many a chain */
 } walker;
 
 typedef struct job {
@@ -58,7 +58,8 @@ static void load(walker *w, int i, int64_t begin, int64_t n) {
     w->reg[i] = x;
     if (c->load_mode[i] != CPU_LOAD_GATHERED) return;
     float *t = w->temp[c->load_temp[i]];
-    for (int64_t k = 0; k < n; k++) t[k] = x[k * stride];
+    for (int64_t k = 0; k < n; k++)
+        t[k] = x[k * stride]; // NOLINT(clang-analyzer-core.NullDereference): seek() set it
     w->reg[i] = t;
 }
 
@@ -84,7 +85,8 @@ static void run_tile(walker *w, int64_t begin, int64_t n) {
         int64_t stride = c->stride[c->n_loads + i][c->rank - 1];
         float *d = w->at[c->n_loads + i] + begin * stride;
         const float *x = w->reg[c->store_source[i]];
-        for (int64_t k = 0; k < n; k++) d[k * stride] = x[k];
+        for (int64_t k = 0; k < n; k++)
+            d[k * stride] = x[k]; // NOLINT(clang-analyzer-core.NullDereference): seek() set it
     }
 }
 
@@ -93,19 +95,16 @@ static int64_t length(const job *j, int64_t segment) {
     return rest < j->tile ? rest : j->tile;
 }
 
-static void start(walker *w, const job *j) {
-    w->c = j->c;
-    w->v = j->r->v;
-    w->tile = j->tile;
+static walker start(const job *j, float (*temp)[CPU_TILE]) {
+    return (walker){.c = j->c, .v = j->r->v, .tile = j->tile, .temp = temp};
 }
 
-/* ---- maps alone: units are the tiles
- * ------------------------------------------------------------------------------ */
+/* ---- maps alone: units are the tiles ------------------------------------------------------------------- */
 
 static void run_maps(void *context, int64_t begin, int64_t end) {
     const job *j = context;
-    walker w;
-    start(&w, j);
+    float temp[CPU_CHAIN_TEMPS][CPU_TILE];
+    walker w = start(j, temp);
     int outer = j->c->rank - 1;
     int64_t segment = begin % j->segments;
     seek(&w, j->r, begin / j->segments, outer);
@@ -118,8 +117,7 @@ static void run_maps(void *context, int64_t begin, int64_t end) {
     }
 }
 
-/* ---- reductions along the last dimension (and others): units are the rows kept
- * ---------------------------------------- */
+/* ---- reductions along the last dimension (and others): units are the rows kept ------------------------- */
 
 static void finish_row(walker *w, const float *sum) {
     const cpu_chain *c = w->c;
@@ -133,13 +131,13 @@ static void finish_row(walker *w, const float *sum) {
 static void reduce_rows(void *context, int64_t begin, int64_t end) {
     const job *j = context;
     const cpu_chain *c = j->c;
-    walker w;
-    start(&w, j);
+    float temp[CPU_CHAIN_TEMPS][CPU_TILE];
+    walker w = start(j, temp);
     int64_t inner_rows = 1;
     for (int d = c->n_kept; d < c->rank - 1; d++) inner_rows *= c->dim[d];
     seek(&w, j->r, begin, c->n_kept);
     for (int64_t unit = begin; unit < end; unit++) {
-        float total[CPU_CHAIN_SINKS];
+        float total[CPU_CHAIN_SINKS] = {0};
         for (int s = 0; s < c->n_sinks; s++) total[s] = c->sinks[s].op == CPU_REDUCE_MAX ? -INFINITY : 0;
         for (int64_t row = 0; row < inner_rows; row++) {
             for (int64_t segment = 0; segment < j->segments; segment++) {
@@ -160,8 +158,7 @@ static void reduce_rows(void *context, int64_t begin, int64_t end) {
     }
 }
 
-/* ---- reductions across rows: units are tiles of what is kept
- * ------------------------------------------------------------ */
+/* ---- reductions across rows: units are tiles of what is kept ------------------------------------------- */
 
 /* Sums are gathered over a few rows before they are added to the total, which keeps the error of long sums
  * small. */
@@ -193,9 +190,8 @@ static void finish_tile(walker *w, float (*total)[CPU_TILE], int64_t begin, int6
 static void reduce_columns(void *context, int64_t begin, int64_t end) {
     const job *j = context;
     const cpu_chain *c = j->c;
-    walker w;
-    float total[CPU_CHAIN_SINKS][CPU_TILE], part[CPU_CHAIN_SINKS][CPU_TILE];
-    start(&w, j);
+    float temp[CPU_CHAIN_TEMPS][CPU_TILE], total[CPU_CHAIN_SINKS][CPU_TILE], part[CPU_CHAIN_SINKS][CPU_TILE];
+    walker w = start(j, temp);
     int64_t rows = 1;
     for (int d = c->n_kept; d < c->rank - 1; d++) rows *= c->dim[d];
     for (int64_t unit = begin; unit < end; unit++) {
@@ -217,9 +213,7 @@ static void reduce_columns(void *context, int64_t begin, int64_t end) {
     }
 }
 
-/* ---- the step
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- the step ------------------------------------------------------------------------------------------ */
 
 /* Elements of the space times instructions, below which starting threads costs more than it saves. */
 static const int64_t worth_a_thread = 32768;

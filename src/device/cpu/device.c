@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- options
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------------------------- */
 
 typedef struct options {
     int threads;
@@ -75,8 +74,7 @@ static bool parse_options(options *o, const char *text, ane_error *e) {
     return true;
 }
 
-/* ---- the device
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the device ---------------------------------------------------------------------------------------- */
 
 static void describe(ane_capabilities *c, const cpu_device *d) {
     c->precision = ANE_FP32;
@@ -121,9 +119,7 @@ static ane_memory_stats memory(const ane_device *device) {
         atomic_load(&d->bytes), atomic_load(&d->peak_bytes), atomic_load(&d->allocations)};
 }
 
-/* ---- buffers
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- buffers ------------------------------------------------------------------------------------------- */
 
 static ane_buffer *buffer_new(ane_device *device, const mil_type *type, ane_error *e) {
     cpu_device *d = (cpu_device *)device;

@@ -22,7 +22,7 @@ typedef struct cpu_kernel {
     ane_kernel base;
     mil_program *program; /* our copy */
     cpu_plan plan;
-    char **bases;     /* per storage, filled at each run */
+    void **bases;     /* per storage, filled at each run */
     bool *accumulate; /* per output */
 } cpu_kernel;
 

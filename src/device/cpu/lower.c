@@ -70,8 +70,7 @@ bool ane_cpu_no_memory(cpu_lower *l) {
     return ane_fail(l->e, ANE_ERROR_MEMORY, l->f->name, "no memory for the plan");
 }
 
-/* ---- storages and simple nodes
- * ---------------------------------------------------------------------------------- */
+/* ---- storages and simple nodes ------------------------------------------------------------------------- */
 
 cpu_view ane_cpu_temporary(cpu_lower *l, cpu_kind kind, int rank, const int64_t *dim) {
     mil_type type = mil_tensor(MIL_FP32, rank, dim);
@@ -142,8 +141,7 @@ int32_t ane_cpu_staged_weight(cpu_lower *l, int32_t weight_storage) {
     return s < 0 ? weight_storage : s;
 }
 
-/* ---- constants, inputs, outputs
- * ---------------------------------------------------------------------------------- */
+/* ---- constants, inputs, outputs ------------------------------------------------------------------------ */
 
 /* A storage for known elements. Those of a big fp32 constant are used where they lie. */
 static bool constant_view(cpu_lower *l, mil_value v, const double *known) {
@@ -225,8 +223,7 @@ static bool lower_outputs(cpu_lower *l) {
     return true;
 }
 
-/* ---- the fallback
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the fallback -------------------------------------------------------------------------------------- */
 
 /* The arguments that are tensors at run time or constants in operands' places. */
 static int operand_values(const mil_operation *op, mil_value *values, int max) {
@@ -271,8 +268,7 @@ static bool lower_fallback(cpu_lower *l, const mil_operation *op) {
     return true;
 }
 
-/* ---- the driver
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the driver ---------------------------------------------------------------------------------------- */
 
 /* What is made from constants alone is made now: constexpr_* above all. */
 static bool lower_constant_operation(cpu_lower *l, const mil_operation *op) {

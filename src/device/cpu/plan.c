@@ -42,7 +42,7 @@ int32_t ane_cpu_plan_storage(cpu_plan *plan, cpu_place place, cpu_kind kind, int
 }
 
 cpu_node *ane_cpu_plan_node(cpu_plan *plan, cpu_node_type type, int n_in, int n_out) {
-    cpu_view *views = ane_arena_array(plan->arena, (size_t)(n_in + n_out), sizeof *views);
+    cpu_view *views = ane_arena_array(plan->arena, (size_t)n_in + (size_t)n_out, sizeof *views);
     void *array = plan->nodes;
     cpu_node *n =
         views ? append(plan->arena, &array, &plan->n_nodes, &plan->node_capacity, sizeof *plan->nodes) : NULL;

@@ -75,7 +75,7 @@ typedef struct cpu_run {
     cpu_device *device;
     const cpu_vectors *v;
     int threads;
-    char *const *base;      /* address of every storage's first element */
+    void *const *base;      /* address of every storage's first element */
     const bool *accumulate; /* per output: the one gemm that makes it adds to what is there */
 } cpu_run;
 

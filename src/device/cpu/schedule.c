@@ -41,8 +41,7 @@ static bool is_fusible(const cpu_node *n) {
     return n->type == CPU_NODE_MAP || n->type == CPU_NODE_REDUCE;
 }
 
-/* ---- what a node needs
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what a node needs --------------------------------------------------------------------------------- */
 
 static void find_deps(scheduler *s, int32_t node) {
     const cpu_node *n = &s->plan->nodes[node];
@@ -56,9 +55,7 @@ static void find_deps(scheduler *s, int32_t node) {
         }
 }
 
-/* ---- joining
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- joining ------------------------------------------------------------------------------------------- */
 
 static const cpu_view *space_of(const cpu_node *n) {
     return &n->in[0];
@@ -162,8 +159,7 @@ static void place_node(scheduler *s, int32_t node) {
     }
 }
 
-/* ---- which results reach memory
- * ------------------------------------------------------------------------------------------- */
+/* ---- which results reach memory ------------------------------------------------------------------------ */
 
 /* A result stays in the chain when only its own group reads it and it is not part of something larger. */
 static bool must_store(const scheduler *s, int32_t node) {
@@ -192,9 +188,7 @@ static bool joins(scheduler *s, int32_t node, int32_t u) {
     return true;
 }
 
-/* ---- steps
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- steps --------------------------------------------------------------------------------------------- */
 
 static const cpu_step_type *const step_types[] = {
     [CPU_NODE_MAP] = &ane_cpu_chain_step,

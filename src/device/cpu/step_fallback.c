@@ -21,24 +21,23 @@ static bool read_view(
     int64_t n = ane_cpu_view_count(v);
     *out = (mil_array){*type, malloc((size_t)(n ? n : 1) * sizeof(double))};
     if (!out->data) return false;
-    const char *base = r->base[v->storage];
+    const void *base = r->base[v->storage];
     for (int64_t i = 0; i < n; i++) {
         int64_t at = element_offset(v, i);
-        out->data[i] = kind == CPU_F32 ? (double)((const float *)(const void *)base)[at]
-                                       : ((const double *)(const void *)base)[at];
+        out->data[i] = kind == CPU_F32 ? (double)((const float *)base)[at] : ((const double *)base)[at];
     }
     return true;
 }
 
 static void write_view(const cpu_run *r, const cpu_view *v, cpu_kind kind, const mil_array *a) {
     int64_t n = ane_cpu_view_count(v);
-    char *base = r->base[v->storage];
+    void *base = r->base[v->storage];
     for (int64_t i = 0; i < n; i++) {
         int64_t at = element_offset(v, i);
         if (kind == CPU_F32)
-            ((float *)(void *)base)[at] = (float)a->data[i];
+            ((float *)base)[at] = (float)a->data[i];
         else
-            ((double *)(void *)base)[at] = a->data[i];
+            ((double *)base)[at] = a->data[i];
     }
 }
 
@@ -90,7 +89,8 @@ const cpu_step_type ane_cpu_fallback_step = {"fallback", run_fallback, describe_
 bool ane_cpu_evaluate_constant(cpu_lower *l, const mil_operation *op, mil_array *out) {
     mil_array *values = calloc((size_t)l->f->n_values, sizeof *values);
     mil_rounding rounding = ane_cpu_rounds(l) ? MIL_ROUND_FP16 : MIL_EXACT;
-    bool ok = values != NULL || ane_cpu_no_memory(l);
+    if (!values) return ane_cpu_no_memory(l);
+    bool ok = true;
     for (int a = 0; ok && a < op->info->n_params; a++)
         for (int32_t k = 0; ok && k < op->args[a].n; k++) {
             mil_value v = op->args[a].values[k];
@@ -100,7 +100,7 @@ bool ane_cpu_evaluate_constant(cpu_lower *l, const mil_operation *op, mil_array 
         }
     mil_eval_context c = {l->f, op, values, rounding};
     ok = ok && mil_eval_op(&c, out, l->e);
-    for (int32_t v = 0; values && v < l->f->n_values; v++) free(values[v].data);
+    for (int32_t v = 0; v < l->f->n_values; v++) free(values[v].data);
     free(values);
     return ok;
 }

@@ -8,9 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- copies
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- copies -------------------------------------------------------------------------------------------- */
 
 void ane_cpu_move_make(cpu_move *m, const cpu_view *in, const cpu_view *out, cpu_kind kind) {
     int64_t strides[2][MIL_MAX_RANK];
@@ -74,8 +72,8 @@ static void run_units(void *context, int64_t begin, int64_t end) {
             to += i % m->out.dim[d] * m->out.stride[d];
             i /= m->out.dim[d];
         }
-        const char *x = j->r->base[m->in.storage] + from * m->elem;
-        char *y = j->r->base[m->out.storage] + to * m->elem;
+        const char *x = (const char *)j->r->base[m->in.storage] + from * m->elem;
+        char *y = (char *)j->r->base[m->out.storage] + to * m->elem;
         if (j->inner == 2)
             j->r->v->transpose((float *)(void *)y, m->out.stride[outer], (const float *)(const void *)x,
                 m->in.stride[outer + 1], m->out.dim[outer + 1], m->out.dim[outer]);
@@ -103,15 +101,13 @@ static void describe_move(const void *data, char *text, size_t size) {
 
 const cpu_step_type ane_cpu_move_step = {"copy", run_move, describe_move};
 
-/* ---- gather
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- gather -------------------------------------------------------------------------------------------- */
 
 static bool run_gather(const void *data, const cpu_run *r, ane_error *e) {
     const cpu_gather *g = data;
-    const double *indices = (const double *)(const void *)r->base[g->indices.storage] + g->indices.offset;
-    const char *x = r->base[g->in.storage] + g->in.offset * g->elem;
-    char *y = r->base[g->out.storage] + g->out.offset * g->elem;
+    const double *indices = (const double *)r->base[g->indices.storage] + g->indices.offset;
+    const char *x = (const char *)r->base[g->in.storage] + g->in.offset * g->elem;
+    char *y = (char *)r->base[g->out.storage] + g->out.offset * g->elem;
     size_t bytes = (size_t)(g->inner * g->elem);
     for (int64_t i = 0; i < g->n_indices; i++) {
         double at = indices[i] < 0 && g->negative_wraps ? indices[i] + (double)g->size : indices[i];
@@ -134,9 +130,7 @@ static void describe_gather(const void *data, char *text, size_t size) {
 
 const cpu_step_type ane_cpu_gather_step = {"gather", run_gather, describe_gather};
 
-/* ---- conversions
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- conversions --------------------------------------------------------------------------------------- */
 
 typedef struct convert_job {
     const cpu_convert *c;
