@@ -130,12 +130,13 @@ typedef struct ane_network_timers { /* milliseconds since the last ane_network_r
 ane_network *ane_network_new(ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch, int32_t seq,
     ane_error *e);
 void ane_network_free(ane_network *n);
-/* Mean cross-entropy in nats over batch*seq targets; tokens and targets [batch, seq], ids < vocab. With gradients, also
- * backward: gradients += scale * d(loss). A target of -1 is not counted. */
+/* Mean cross-entropy in nats over the targets; tokens and targets [batch, seq], ids < vocab. With gradients, also
+ * backward: gradients += scale * d(loss). A target of -1 is not counted; when none is, loss and gradients are 0. */
 bool ane_network_loss(ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss,
     ane_error *e);
 /* Logits [batch*seq, vocab] for tokens [batch, seq]. */
 bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, ane_error *e);
+/* After every change of the weights and before the next loss or logits. */
 bool ane_network_weights_changed(ane_network *n, ane_error *e);
 ane_network_timers ane_network_timers_get(const ane_network *n);
 void ane_network_timers_reset(ane_network *n);
@@ -148,7 +149,8 @@ typedef struct ane_decoder ane_decoder;
 ane_decoder *ane_decoder_new(ane_device *d, ane_weights *weights, int32_t positions, ane_error *e);
 void ane_decoder_free(ane_decoder *d);
 void ane_decoder_reset(ane_decoder *d);
-/* Append n tokens; logits [vocab] after the last one. */
+/* Append n tokens; logits [vocab] after the last one. A refused call appends nothing; after a failure of the device the
+ * sequence must be begun again with ane_decoder_reset. */
 bool ane_decoder_feed(ane_decoder *d, int32_t n, const int32_t *tokens, float *logits, ane_error *e);
 int32_t ane_decoder_position(const ane_decoder *d);
 int32_t ane_decoder_positions(const ane_decoder *d);  /* the longest sequence, as given to ane_decoder_new */

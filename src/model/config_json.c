@@ -10,9 +10,8 @@
 
 enum { MAX_CONFIG_BYTES = 1 << 20 };
 
-/* ---- reading one key
- * --------------------------------------------------------------------------------------------- A key that is
- * absent or null has its default, as in transformers. */
+/* ---- reading one key ----
+ * A key that is absent or null has its default, as in transformers. */
 
 static const json_t *given(const json_t *o, const char *key) {
     const json_t *v = json_object_get(o, key);
@@ -62,8 +61,7 @@ static bool read_token(
     return true;
 }
 
-/* ---- what is refused
- * ------------------------------------------------------------------------------------------- */
+/* ---- what is refused ---- */
 
 static bool unsupported(ane_error *e, const char *key, const char *what) {
     return ane_fail(e, ANE_ERROR_UNSUPPORTED, "", "\"%s\" is %s, which is not supported.", key, what);
@@ -111,9 +109,8 @@ static bool check_supported(const json_t *o, ane_error *e) {
     return true;
 }
 
-/* ---- rotary embedding
- * --------------------------------------------------------------------------------------------- Until
- * transformers 4: "rope_theta" beside "rope_scaling". Since 5: "rope_parameters" holds theta and type. */
+/* ---- rotary embedding ----
+ * Until transformers 4: "rope_theta" beside "rope_scaling". Since 5: "rope_parameters" holds theta and type. */
 
 static bool read_rope_object(const json_t *o, const char *key, float *theta, ane_error *e) {
     const json_t *rope = given(o, key);
@@ -145,8 +142,7 @@ static bool read_rope(const json_t *o, float *theta, ane_error *e) {
            read_rope_object(o, "rope_parameters", theta, e);
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static bool read_config(const json_t *o, ane_model_config *c, ane_error *e) {
     if (!json_is_object(o)) return ane_fail(e, ANE_ERROR_FORMAT, "", "Expected a JSON object.");

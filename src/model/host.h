@@ -1,5 +1,5 @@
 /* host.h - the parts of a training step that the host computes: embedding, loss, products of parameter
- * gradients. All are split over threads so that the result does not depend on how many there are. */
+ * gradients. Results do not depend on the number of threads, matrix products apart. */
 #ifndef ANEMONE_MODEL_HOST_H
 #define ANEMONE_MODEL_HOST_H
 
