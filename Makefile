@@ -1,5 +1,5 @@
 # The front door. Everything else is CMake: see CMakePresets.json.
-.PHONY: all build setup demo test bench install format lint clean
+.PHONY: all build setup demo test bench compare install format lint clean
 PRESET ?= release
 PREFIX ?= /usr/local
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
@@ -21,6 +21,9 @@ test: build
 
 bench: build
 	@scripts/bench build/$(PRESET)/anemone
+
+compare: build
+	@scripts/compare build/$(PRESET)/anemone
 
 install: build
 	@cmake --install build/$(PRESET) --prefix $(PREFIX)

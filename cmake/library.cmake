@@ -1,7 +1,7 @@
 # libanemone, static and shared, from one set of objects.
 file(GLOB_RECURSE ANEMONE_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c)
 list(FILTER ANEMONE_SOURCES EXCLUDE REGEX "/base/gemm_(onednn|cblas)\\.c$")
-if(EXISTS ${PROJECT_SOURCE_DIR}/src/base/gemm_${ANEMONE_GEMM_LIBRARY}.c)
+if(NOT ANEMONE_GEMM_LIBRARY STREQUAL "plain")
   list(APPEND ANEMONE_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemm_${ANEMONE_GEMM_LIBRARY}.c)
 endif()
 

@@ -25,10 +25,6 @@ typedef enum ane_precision {
     ANE_BF16, /* products of bf16 operands, accumulated in fp32; everything else in fp32 */
     ANE_FP16, /* every operation's result rounded to fp16, products accumulated in fp32: the Neural Engine's numerics */
 } ane_precision;
-/* How far the CPU's fp16 is from mil_evaluate(MIL_ROUND_FP16), operation by operation: bit-equal for what fp32 computes
- * exactly enough (add, sub, mul, div, sqrt, comparisons, moves); else at most one unit in the last fp16 place, where an
- * fp32 sum or function falls on the other side of a rounding boundary (n terms: plus n 2^-24 times the sum of their
- * magnitudes). */
 
 const char *ane_precision_name(ane_precision precision);                    /* "fp32" */
 bool ane_precision_from_name(ane_precision *precision, const char *name, ane_error *e);

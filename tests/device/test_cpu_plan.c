@@ -3,7 +3,6 @@
 #include "device/compare.h"
 #include "device/cpu/device.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 #define SHAPE(...)                                                                                           \
@@ -350,87 +349,6 @@ static void test_accumulate(void **state) {
     mil_program_free(p);
 }
 
-/* Any element type passes through as it is, whole bytes or not. */
-static void test_every_port_type(void **state) {
-    (void)state;
-    static const mil_dtype types[] = {MIL_FP64, MIL_BF16, MIL_FP16, MIL_INT4, MIL_INT8, MIL_INT16, MIL_INT32,
-        MIL_INT64, MIL_UINT1, MIL_UINT2, MIL_UINT3, MIL_UINT4, MIL_UINT6, MIL_UINT8, MIL_UINT16, MIL_UINT32,
-        MIL_UINT64, MIL_BOOL};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        mil_function *f;
-        mil_program *p = new_program(&f);
-        mil_value x = mil_input(f, "x", mil_tensor(types[i], 2, SHAPE(5, 7)));
-        mil_output(f, "same", mil_identity(f, x));
-        mil_output(f, "turned", mil_transpose(f, x, INTS(1, 0)));
-        mil_output(f, "both", mil_concat(f, 2, (mil_value[]){x, x}, 1));
-        compare_program(p, "cpu:threads=1", i, (compare_range){0, 2}, MIL_EXACT, 0);
-    }
-}
-
-/* ---- threads of the caller ------------------------------------------------------------------------------ */
-
-typedef struct runner {
-    ane_binding *binding;
-    ane_device *device;
-    mil_program *program;
-    bool ok;
-} runner;
-
-static void *run_often(void *context) {
-    runner *r = context;
-    r->ok = true;
-    for (int i = 0; i < 20; i++) r->ok = ane_run(r->binding, NULL, NULL) && r->ok;
-    return NULL;
-}
-
-static void *compile_often(void *context) {
-    runner *r = context;
-    r->ok = true;
-    for (int i = 0; i < 10; i++) {
-        ane_kernel *k = ane_device_compile(r->device, r->program, NULL, NULL);
-        r->ok = k && r->ok;
-        ane_kernel_free(k);
-    }
-    return NULL;
-}
-
-/* Two kernels of one device on two threads, and a third thread that compiles. */
-static void test_runs_beside_each_other(void **state) {
-    (void)state;
-    ane_error e = {0};
-    mil_program *p = wide_program(), *q = random_program(3);
-    compare_run r;
-    compare_prepare(&r, p, "cpu:threads=2", 1, (compare_range){-1, 1});
-    ane_kernel *other = ane_device_compile(r.device, p, NULL, &e);
-    ane_binding *b = ane_binding_new(other, &e);
-    ane_buffer *outputs[COMPARE_PORTS] = {NULL};
-    mil_type t;
-    assert_ok(ane_bind(b, "x", r.buffers[0], 0, &e) && ane_bind_weight(b, "w", r.weights[0], 96, &e), &e);
-    for (int i = 0; i < ane_kernel_outputs(other); i++) {
-        const char *name = ane_kernel_output(other, i, &t);
-        outputs[i] = ane_buffer_new(r.device, t, &e);
-        assert_ok(ane_bind(b, name, outputs[i], 0, &e), &e);
-    }
-    runner runners[3] = {{.binding = r.binding}, {.binding = b}, {.device = r.device, .program = q}};
-    pthread_t threads[3];
-    for (int i = 0; i < 3; i++)
-        pthread_create(&threads[i], NULL, i < 2 ? run_often : compile_often, &runners[i]);
-    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
-    for (int i = 0; i < 3; i++) assert_true(runners[i].ok);
-    compare_outputs(&r, MIL_EXACT, 1e-5, "first of two kernels");
-    for (int i = 0; i < ane_kernel_outputs(other); i++) {
-        assert_memory_equal(ane_buffer_map(outputs[i], ANE_READ, &e),
-            ane_buffer_map(r.buffers[COMPARE_PORTS + i], ANE_READ, &e),
-            (size_t)mil_type_bytes(ane_buffer_type(outputs[i])));
-        ane_buffer_free(outputs[i]);
-    }
-    ane_binding_free(b);
-    ane_kernel_free(other);
-    compare_free(&r);
-    mil_program_free(p);
-    mil_program_free(q);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_views_copy_nothing),
@@ -440,8 +358,6 @@ int main(void) {
         cmocka_unit_test(test_memory_is_shared_and_steady),
         cmocka_unit_test(test_two_bindings),
         cmocka_unit_test(test_accumulate),
-        cmocka_unit_test(test_every_port_type),
-        cmocka_unit_test(test_runs_beside_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
