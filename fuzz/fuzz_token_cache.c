@@ -1,5 +1,5 @@
-/* The tokens cached beside a text: a cache that is not this text's, or damaged, is made again and never believed. */
-#include <stdio.h>
+/* The tokens cached beside a text. A checksum is no signature: a cache that was forged to agree with itself is believed,
+ * but no id outside the vocabulary may come out of it. */
 #include <string.h>
 
 #include "anemone/data.h"
@@ -29,14 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ane_data_options options = {
         .n_files = 1, .files = &path, .format = ANE_DATA_TEXT, .vocab_size = 258, .bos_id = 0};
     ane_dataset *d = ane_dataset_open(&options, bytes, &e);
-    fuzz_assert(d != NULL, e.message);
+    fuzz_report_is(d != NULL, &e);
     int32_t tokens[8], targets[8];
-    fuzz_assert(ane_dataset_batch(d, ANE_TRAIN, 1, 0, 1, 8, tokens, targets, &e), e.message);
-    for (int i = 0; i < 8; i++) {
-        int32_t id = tokens[i];
-        fuzz_assert(id >= 0 && id < 258 && (id < 2 || memchr(text, id - 2, sizeof text)),
-            "a token is not the text's");
-    }
+    if (d && ane_dataset_batch(d, ANE_TRAIN, 1, 0, 1, 8, tokens, targets, &e))
+        for (int i = 0; i < 8; i++)
+            fuzz_assert(tokens[i] >= 0 && tokens[i] < 258, "a token is not in the vocabulary");
     ane_dataset_free(d);
     return 0;
 }
