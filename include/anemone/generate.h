@@ -29,13 +29,13 @@ bool ane_generate(ane_decoder *d, const int32_t *prompt, int32_t n, int32_t max_
     const ane_sampling *s, ane_token_fn *each, void *context, ane_generate_stats *stats, ane_error *e);
 
 typedef struct ane_evaluation {
-    double loss;          /* nats per token */
+    double loss; /* nats per token */
     double perplexity;
     double bits_per_byte; /* negative when the bytes are not known */
     int64_t tokens;
 } ane_evaluation;
 /* Loss over all windows of a split, each once, or its first max_batches (0: all). */
-bool ane_evaluate(ane_device *d, ane_weights *weights, const ane_dataset *data, ane_split split, int32_t batch,
-    int32_t seq, int64_t max_batches, ane_evaluation *result, ane_error *e);
+bool ane_evaluate(ane_device *d, ane_weights *weights, const ane_dataset *data, ane_split split,
+    int32_t batch, int32_t seq, int64_t max_batches, ane_evaluation *result, ane_error *e);
 
 #endif
