@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "train/paths.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -73,7 +74,7 @@ static inline void fixture_make(fixture *f) {
     o->model = f->config;
     o->n_data = 1;
     o->data = f->files;
-    o->device = "cpu";
+    o->device = "cpu:threads=1"; /* steps of microseconds: waiting for a second thread would be all they do */
     o->steps = 12;
     o->batch = 2;
     o->seq = 16;
@@ -106,6 +107,30 @@ static inline void expect_refused(
     ane_error e = {0};
     assert_false(ane_train(o, resume, NULL, NULL, NULL, &e));
     assert_error(&e, code, part);
+}
+
+/* What a listener has heard; it asks to stop behind step `stop_at`. */
+typedef struct watcher {
+    int stop_at, stop, steps, skipped, warnings, ends, saves;
+    bool interrupted;
+    char last[ANE_PATH_BYTES + 64];
+} watcher;
+
+static inline void watch(void *context, const ane_train_event *v) {
+    watcher *w = context;
+    if (v->type == ANE_EVENT_STEP) {
+        assert_int_equal(v->step, ++w->steps);
+        w->skipped += v->skipped;
+        w->stop = v->step == w->stop_at;
+        assert_true(v->eta_seconds >= 0);
+    }
+    w->warnings += v->type == ANE_EVENT_WARNING;
+    w->saves += v->type == ANE_EVENT_SAVE;
+    if (v->type == ANE_EVENT_WARNING) snprintf(w->last, sizeof w->last, "%s", v->text);
+    if (v->type != ANE_EVENT_END) return;
+    w->ends++;
+    w->interrupted = v->interrupted;
+    snprintf(w->last, sizeof w->last, "%s", v->text);
 }
 
 /* The log's lines of one type (NULL: all), as an array. */

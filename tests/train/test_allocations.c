@@ -65,7 +65,7 @@ typedef struct counter {
     long at[STEPS + 1];
 } counter;
 
-static void watch(void *context, const ane_train_event *v) {
+static void count_at_steps(void *context, const ane_train_event *v) {
     counter *c = context;
     if (v->type == ANE_EVENT_STEP) c->at[v->step] = __atomic_load_n(&count, __ATOMIC_RELAXED);
 }
@@ -77,11 +77,12 @@ static void test_no_allocations(void **state) {
     ane_error e = {0};
     counter c = {0};
     fixture_make(&f);
+    f.options.device = "cpu:threads=2";
     f.options.eval_every = 0;
     f.options.accumulate = 2;
     f.options.steps = STEPS;
     new_run(&f, "counted");
-    assert_ok(ane_train(&f.options, NULL, NULL, watch, &c, &e), &e);
+    assert_ok(ane_train(&f.options, NULL, NULL, count_at_steps, &c, &e), &e);
     assert_true(c.at[1] > 0);
     for (int step = 3; step <= STEPS; step++)
         if (c.at[step] != c.at[step - 1])
@@ -96,6 +97,7 @@ static void test_device_takes_nothing(void **state) {
     ane_trainer t = {.log.fd = -1};
     ane_step_record r;
     fixture_make(&f);
+    f.options.device = "cpu:threads=2";
     new_run(&f, "device");
     assert_ok(ane_trainer_start(&t, &f.options, &e) && ane_trainer_step(&t, &r, &e), &e);
     ane_memory_stats first = ane_device_memory(t.device);
