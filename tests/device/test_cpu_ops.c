@@ -96,8 +96,10 @@ static void matmuls(mil_function *f, mil_dtype t) {
     mil_value v[] = {mil_matmul(f, a, b, false, false), mil_matmul(f, at, b, true, false),
         mil_matmul(f, a, bt, false, true), mil_matmul(f, at, bt, true, true),
         mil_matmul(f, a, shared, false, false), mil_matmul(f, row, b, false, false),
-        mil_matmul(f, a, column, false, false), mil_matmul(f, row, bt, false, true)};
-    out_each(f, 8, v);
+        mil_matmul(f, a, column, false, false), mil_matmul(f, row, bt, false, true),
+        mil_concat(f, 2,
+            (mil_value[]){mil_matmul(f, a, shared, false, false), mil_matmul(f, a, b, false, false)}, 1)};
+    out_each(f, 9, v);
 }
 
 /* Operands and results that are views: heads of an attention lie inside [1, C, 1, S]. */
