@@ -119,6 +119,7 @@ static bool generate_sample(session *s, ane_generate_stats *stats, ane_error *e)
     bool ok = ane_generate(s->decoder, s->prompt, (int32_t)s->n_prompt, s->max_new, stop_token(s),
         &s->sampling, on_token, s, stats, e);
     puts("");
+    fflush(stdout); /* before the line about speed */
     return ok;
 }
 

@@ -14,17 +14,17 @@ typedef enum ane_data_format {
     ANE_DATA_TEXT,   /* tokenized once; the tokens are cached beside it as NAME.tokens with a checksum */
     ANE_DATA_UINT16, /* flat little-endian ids: llama2.c, TinyStories */
     ANE_DATA_UINT32,
-    ANE_DATA_LLMC,   /* llm.c: 256-word header, then uint16 (version 1) or uint32 ids */
+    ANE_DATA_LLMC, /* llm.c: 256-word header, then uint16 (version 1) or uint32 ids */
 } ane_data_format;
 
 typedef struct ane_data_options {
     int n_files;
     const char *const *files;
     ane_data_format format;
-    int32_t vocab_size;        /* ids >= this are refused, with file and position */
-    double validation;         /* fraction of each file held out at its end; a split at a document's end when
+    int32_t vocab_size; /* ids >= this are refused, with file and position */
+    double validation;  /* fraction of each file held out at its end; a split at a document's end when
                                   documents are marked by bos (or by a blank line, for text) */
-    int32_t bos_id;            /* begins every document; -1 for none. In a text, blank lines end documents, and each
+    int32_t bos_id;     /* begins every document; -1 for none. In a text, blank lines end documents, and each
                                   is encoded with this token (the tokenizer's begin token) before it, as a prompt is */
 } ane_data_options;
 
@@ -40,8 +40,8 @@ uint32_t ane_dataset_checksum(const ane_dataset *d);
 /* Batch number `index` (0, 1, ...) of a shuffled order that depends on seed, batch and seq alone, so a position in the
  * data is one number. Each window of seq + 1 tokens is seen once per epoch; the windows of the training split are shifted
  * by another phase in every epoch, those of the validation split never. tokens and targets are [batch, seq]. */
-bool ane_dataset_batch(const ane_dataset *d, ane_split split, uint64_t seed, int64_t index, int32_t batch, int32_t seq,
-    int32_t *tokens, int32_t *targets, ane_error *e);
+bool ane_dataset_batch(const ane_dataset *d, ane_split split, uint64_t seed, int64_t index, int32_t batch,
+    int32_t seq, int32_t *tokens, int32_t *targets, ane_error *e);
 int64_t ane_dataset_windows(const ane_dataset *d, ane_split split, int32_t seq); /* per epoch */
 
 /* Small stories from a grammar with known probabilities. Writes `bytes` or a little more; entropy gets the nats per

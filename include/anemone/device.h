@@ -26,13 +26,13 @@ typedef enum ane_precision {
     ANE_FP16, /* every operation's result rounded to fp16, products accumulated in fp32: the Neural Engine's numerics */
 } ane_precision;
 
-const char *ane_precision_name(ane_precision precision);                    /* "fp32" */
+const char *ane_precision_name(ane_precision precision); /* "fp32" */
 bool ane_precision_from_name(ane_precision *precision, const char *name, ane_error *e);
 
 /* What a device can take: data, so that passes and trainers ask instead of assuming. */
 typedef struct ane_capabilities {
-    char device[64];            /* "cpu", "ane" */
-    char description[160];      /* processor or chip, libraries */
+    char device[64];       /* "cpu", "ane" */
+    char description[160]; /* processor or chip, libraries */
     ane_precision precision;
     mil_dtype activation_dtype; /* float type that programs for this device should declare */
     bool accumulates;           /* an output can be bound with ANE_ACCUMULATE */
@@ -40,7 +40,7 @@ typedef struct ane_capabilities {
     int max_inputs, max_outputs;
     int64_t max_dim;
     int64_t min_surface_bytes, row_alignment_bytes;
-    int threads;                /* host threads used */
+    int threads; /* host threads used */
 } ane_capabilities;
 
 /* "cpu" with options after a colon: "cpu:threads=2,precision=fp16". Unknown devices and options are refused with
@@ -92,9 +92,9 @@ bool ane_bind_weight(ane_binding *b, const char *name, const float *master, int6
 bool ane_weights_changed(ane_binding *b, ane_error *e);
 
 typedef struct ane_run_stats {
-    double host_ms;    /* wall time of the call */
-    double device_ms;  /* time on the device; equals host_ms on the CPU */
-    bool modelled;     /* device_ms comes from a model, not from a clock */
+    double host_ms;   /* wall time of the call */
+    double device_ms; /* time on the device; equals host_ms on the CPU */
+    bool modelled;    /* device_ms comes from a model, not from a clock */
 } ane_run_stats;
 
 /* Run once; false with a report on any failure. `stats` may be NULL. */

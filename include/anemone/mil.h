@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- types --------------------------------------------------------------------------------------------------- */
+/* ---- types --------------------------------------------------------------------------------------------- */
 
 enum { MIL_MAX_RANK = 8 };
 
@@ -68,23 +68,23 @@ bool mil_type_equal(const mil_type *a, const mil_type *b);
 int64_t mil_type_count(const mil_type *t);
 /* Bytes of the elements, packed; sub-byte types are packed low bits first; -1 on overflow or for strings. */
 int64_t mil_type_bytes(const mil_type *t);
-const char *mil_dtype_name(mil_dtype dtype);           /* "fp16" */
-mil_dtype mil_dtype_from_name(const char *name);       /* MIL_VOID when unknown */
-int mil_dtype_bits(mil_dtype dtype);                   /* 16 for fp16, 4 for int4, 8 for bool, 0 for string */
+const char *mil_dtype_name(mil_dtype dtype);     /* "fp16" */
+mil_dtype mil_dtype_from_name(const char *name); /* MIL_VOID when unknown */
+int mil_dtype_bits(mil_dtype dtype);             /* 16 for fp16, 4 for int4, 8 for bool, 0 for string */
 bool mil_dtype_is_float(mil_dtype dtype);
 /* "tensor<fp16, [1, 768, 1, 256]>" or "fp16" into `text`; returns `text`. */
 const char *mil_type_print(const mil_type *t, char *text, size_t size);
 
-/* ---- programs ------------------------------------------------------------------------------------------------ */
+/* ---- programs ------------------------------------------------------------------------------------------ */
 
 typedef int32_t mil_value; /* index into mil_function.values */
 enum { MIL_NONE = -1 };
 
 /* The dialects that Apple's compilers take. They differ in the header and, for iOS 16, in how scalars are spelt. */
 typedef enum mil_dialect {
-    MIL_IOS16, /* program(1.0), func main<ios16>, scalars as rank-0 tensors: the most portable */
-    MIL_IOS17, /* program(1.3), func main<ios17> */
-    MIL_IOS18, /* program(1.3), func main<ios18> */
+    MIL_IOS16,    /* program(1.0), func main<ios16>, scalars as rank-0 tensors: the most portable */
+    MIL_IOS17,    /* program(1.3), func main<ios17> */
+    MIL_IOS18,    /* program(1.3), func main<ios18> */
     MIL_IOS18_15, /* program(1.5), func main<ios18> */
 } mil_dialect;
 
@@ -94,18 +94,18 @@ typedef struct mil_op_info mil_op_info; /* one row of the table; src/mil/ops.h *
 
 /* A constant's value: in memory, in a blob file, or both (after mil_program_load_blobs). */
 typedef struct mil_constant {
-    const void *data;        /* little-endian, packed as mil_type_bytes says; a string is NUL-terminated; NULL when
+    const void *data; /* little-endian, packed as mil_type_bytes says; a string is NUL-terminated; NULL when
                                 only the blob holds it */
-    const char *blob_path;   /* "@model_path/weights/wq.bin"; NULL when the value is written in the text */
-    uint64_t blob_offset;    /* of the blob's metadata */
+    const char *blob_path; /* "@model_path/weights/wq.bin"; NULL when the value is written in the text */
+    uint64_t blob_offset;  /* of the blob's metadata */
 } mil_constant;
 
 typedef struct mil_value_info {
-    const char *name;        /* unique in its function */
+    const char *name; /* unique in its function */
     mil_type type;
-    int32_t op;              /* index of the operation that makes it, or MIL_NONE for a function input */
-    mil_constant *constant;  /* its value if it is a constant, else NULL */
-    bool used_name;          /* the name was given by the user, so passes keep it */
+    int32_t op;             /* index of the operation that makes it, or MIL_NONE for a function input */
+    mil_constant *constant; /* its value if it is a constant, else NULL */
+    bool used_name;         /* the name was given by the user, so passes keep it */
 } mil_value_info;
 
 /* What one parameter of an operation is given: no value (absent), one, or several (a list: `values=(a, b)`). */
@@ -117,26 +117,26 @@ typedef struct mil_arg {
 typedef struct mil_operation {
     mil_opcode opcode;
     const mil_op_info *info;
-    mil_arg *args;           /* info->n_params of them, in the order of the table */
+    mil_arg *args; /* info->n_params of them, in the order of the table */
     int32_t n_results;
     mil_value *results;
-    const char *label;       /* the `name` attribute; NULL when none */
-    int32_t line, column;    /* where it stood in the text; 0 when built */
+    const char *label;    /* the `name` attribute; NULL when none */
+    int32_t line, column; /* where it stood in the text; 0 when built */
 } mil_operation;
 
 typedef struct mil_function {
     struct mil_program *program;
-    const char *name;        /* "main" */
-    const char *opset;       /* "ios18" */
+    const char *name;  /* "main" */
+    const char *opset; /* "ios18" */
     int32_t n_values;
     mil_value_info *values;
     int32_t n_ops;
-    mil_operation *ops;      /* in execution order */
+    mil_operation *ops; /* in execution order */
     int32_t n_inputs;
     mil_value *inputs;
     int32_t n_outputs;
     mil_value *outputs;
-    void *builder;           /* private to the builder */
+    void *builder; /* private to the builder */
 } mil_function;
 
 typedef struct mil_attribute { /* one entry of buildInfo */
@@ -150,14 +150,15 @@ typedef struct mil_program {
     mil_attribute *build_info;
     int32_t n_functions;
     mil_function **functions;
-    ane_error error;         /* the first error of the builder */
+    ane_error error; /* the first error of the builder */
     struct ane_arena *arena;
 } mil_program;
 
 mil_program *mil_program_new(mil_dialect dialect, ane_error *e);
 void mil_program_free(mil_program *p); /* NULL is fine */
 mil_function *mil_function_new(mil_program *p, const char *name);
-mil_function *mil_program_function(const mil_program *p, const char *name); /* NULL name: the only or "main" */
+mil_function *mil_program_function(
+    const mil_program *p, const char *name); /* NULL name: the only or "main" */
 /* True when building met no error and mil_verify finds none. */
 bool mil_program_ok(const mil_program *p, ane_error *e);
 /* A deep copy. */
@@ -223,12 +224,13 @@ mil_value mil_equal(mil_function *f, mil_value x, mil_value y);
 mil_value mil_greater(mil_function *f, mil_value x, mil_value y);
 mil_value mil_greater_equal(mil_function *f, mil_value x, mil_value y);
 mil_value mil_less(mil_function *f, mil_value x, mil_value y);
-mil_value mil_select(mil_function *f, mil_value cond, mil_value a, mil_value b); /* cond ? a : b, element by element */
+mil_value mil_select(
+    mil_function *f, mil_value cond, mil_value a, mil_value b); /* cond ? a : b, element by element */
 
 mil_value mil_exp(mil_function *f, mil_value x);
-mil_value mil_log(mil_function *f, mil_value x, double epsilon);   /* log(x + epsilon) */
+mil_value mil_log(mil_function *f, mil_value x, double epsilon); /* log(x + epsilon) */
 mil_value mil_sqrt(mil_function *f, mil_value x);
-mil_value mil_rsqrt(mil_function *f, mil_value x, double epsilon); /* 1 / sqrt(x + epsilon) */
+mil_value mil_rsqrt(mil_function *f, mil_value x, double epsilon);   /* 1 / sqrt(x + epsilon) */
 mil_value mil_inverse(mil_function *f, mil_value x, double epsilon); /* 1 / (x + epsilon) */
 mil_value mil_abs(mil_function *f, mil_value x);
 mil_value mil_sin(mil_function *f, mil_value x);
@@ -238,7 +240,8 @@ mil_value mil_silu(mil_function *f, mil_value x);
 mil_value mil_tanh(mil_function *f, mil_value x);
 mil_value mil_relu(mil_function *f, mil_value x);
 mil_value mil_erf(mil_function *f, mil_value x);
-mil_value mil_gelu(mil_function *f, mil_value x, const char *mode); /* EXACT, TANH_APPROXIMATION, SIGMOID_APPROXIMATION */
+mil_value mil_gelu(
+    mil_function *f, mil_value x, const char *mode); /* EXACT, TANH_APPROXIMATION, SIGMOID_APPROXIMATION */
 mil_value mil_identity(mil_function *f, mil_value x);
 mil_value mil_cast(mil_function *f, mil_value x, mil_dtype dtype);
 
@@ -247,31 +250,36 @@ mil_value mil_reduce_mean(mil_function *f, mil_value x, int n_axes, const int32_
 mil_value mil_reduce_max(mil_function *f, mil_value x, int n_axes, const int32_t *axes, bool keep_dims);
 mil_value mil_softmax(mil_function *f, mil_value x, int32_t axis);
 /* Over `axes`; gamma and beta have the shape of those axes; either may be MIL_NONE. */
-mil_value mil_layer_norm(mil_function *f, mil_value x, int n_axes, const int32_t *axes, mil_value gamma, mil_value beta,
-    double epsilon);
+mil_value mil_layer_norm(mil_function *f, mil_value x, int n_axes, const int32_t *axes, mil_value gamma,
+    mil_value beta, double epsilon);
 /* query [B, .., L, E], key [B, .., S, E], value [B, .., S, EV]; attn_mask is added to the scores (or is bool: keep),
  * MIL_NONE for none. The scale is 1/sqrt(E). */
-mil_value mil_scaled_dot_product_attention(mil_function *f, mil_value query, mil_value key, mil_value value,
-    mil_value attn_mask);
+mil_value mil_scaled_dot_product_attention(
+    mil_function *f, mil_value query, mil_value key, mil_value value, mil_value attn_mask);
 
-mil_value mil_reshape(mil_function *f, mil_value x, int rank, const int64_t *dim); /* one -1: the rest; 0: as in x */
-mil_value mil_transpose(mil_function *f, mil_value x, const int32_t *perm);        /* rank(x) entries */
+mil_value mil_reshape(
+    mil_function *f, mil_value x, int rank, const int64_t *dim);            /* one -1: the rest; 0: as in x */
+mil_value mil_transpose(mil_function *f, mil_value x, const int32_t *perm); /* rank(x) entries */
 mil_value mil_expand_dims(mil_function *f, mil_value x, int n_axes, const int32_t *axes);
-mil_value mil_squeeze(mil_function *f, mil_value x, int n_axes, const int32_t *axes); /* n_axes 0: all of size 1 */
-mil_value mil_slice_by_size(mil_function *f, mil_value x, const int32_t *begin, const int32_t *size); /* size -1: to the end */
+mil_value mil_squeeze(
+    mil_function *f, mil_value x, int n_axes, const int32_t *axes); /* n_axes 0: all of size 1 */
+mil_value mil_slice_by_size(
+    mil_function *f, mil_value x, const int32_t *begin, const int32_t *size); /* size -1: to the end */
 /* NumPy's x[begin:end:stride] on every axis; NULL stride is all ones. */
-mil_value mil_slice_by_index(mil_function *f, mil_value x, const int32_t *begin, const int32_t *end,
-    const int32_t *stride);
+mil_value mil_slice_by_index(
+    mil_function *f, mil_value x, const int32_t *begin, const int32_t *end, const int32_t *stride);
 mil_value mil_concat(mil_function *f, int n, const mil_value *values, int32_t axis);
 /* Equal parts; fills parts[n]. */
 void mil_split(mil_function *f, mil_value x, int n, int32_t axis, mil_value *parts);
 mil_value mil_tile(mil_function *f, mil_value x, const int32_t *reps);
-mil_value mil_pad(mil_function *f, mil_value x, const int32_t *pad, double value); /* before, after for every axis */
+mil_value mil_pad(
+    mil_function *f, mil_value x, const int32_t *pad, double value); /* before, after for every axis */
 mil_value mil_gather(mil_function *f, mil_value x, mil_value indices, int32_t axis);
 /* A copy of data in which updates were added (mode "add") or stored ("update") at indices along axis. */
-mil_value mil_scatter(mil_function *f, mil_value data, mil_value indices, mil_value updates, int32_t axis,
-    const char *mode);
-mil_value mil_quantize(mil_function *f, mil_value input, mil_dtype dtype, mil_value scale, mil_value zero_point);
+mil_value mil_scatter(
+    mil_function *f, mil_value data, mil_value indices, mil_value updates, int32_t axis, const char *mode);
+mil_value mil_quantize(
+    mil_function *f, mil_value input, mil_dtype dtype, mil_value scale, mil_value zero_point);
 mil_value mil_dequantize(mil_function *f, mil_value input, mil_value scale, mil_value zero_point);
 /* constexpr_* operations come from files; build them with mil_call. */
 
@@ -284,7 +292,7 @@ typedef struct mil_named_arg {
 bool mil_call(mil_function *f, const char *op, int n_args, const mil_named_arg *args, int n_results,
     mil_value *results);
 
-/* ---- text ----------------------------------------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------------------------------------- */
 
 /* The program as MIL text in its own dialect, NUL-terminated; caller frees. Lossless: floats are written in hex.
  * Constants whose value is only in memory and larger than 64 elements stay inline too: nothing is lost. */
@@ -293,27 +301,28 @@ char *mil_print(const mil_program *p, ane_error *e);
 mil_program *mil_parse(const char *text, size_t size, const char *name, ane_error *e);
 mil_program *mil_parse_file(const char *path, ane_error *e);
 
-/* ---- checking -------------------------------------------------------------------------------------------------- */
+/* ---- checking ------------------------------------------------------------------------------------------ */
 
 /* Types, shapes, single definition, use before definition, unique names, outputs present. */
 bool mil_verify(const mil_program *p, ane_error *e);
 
 /* The Neural Engine's rules, apart from validity: a program may be right and still not run there. */
 typedef struct mil_finding {
-    const char *rule;      /* "ANE-07" */
-    const char *title;     /* one line: what and why */
-    const char *source;    /* who reports it */
-    bool certain;          /* false for reports that contradict each other */
-    char where[128];       /* the value or operation concerned */
-    char detail[256];      /* what was found and what to do */
+    const char *rule;   /* "ANE-07" */
+    const char *title;  /* one line: what and why */
+    const char *source; /* who reports it */
+    bool certain;       /* false for reports that contradict each other */
+    char where[128];    /* the value or operation concerned */
+    char detail[256];   /* what was found and what to do */
 } mil_finding;
 /* Calls `report` for each broken rule; returns how many. */
-int mil_check_ane(const mil_program *p, void (*report)(void *context, const mil_finding *finding), void *context);
+int mil_check_ane(
+    const mil_program *p, void (*report)(void *context, const mil_finding *finding), void *context);
 
-/* ---- weight blobs: MIL Blob Storage v2 ------------------------------------------------------------------------- */
+/* ---- weight blobs: MIL Blob Storage v2 ----------------------------------------------------------------- */
 
 typedef struct mil_blob_entry {
-    uint64_t offset;       /* of the metadata: what BLOBFILE(offset=) names */
+    uint64_t offset; /* of the metadata: what BLOBFILE(offset=) names */
     mil_dtype dtype;
     uint64_t bytes;
     uint64_t padding_bits; /* unused bits at the end, for sub-byte types */
@@ -326,7 +335,8 @@ mil_blob_file *mil_blob_open_memory(const void *data, size_t size, ane_error *e)
 void mil_blob_close(mil_blob_file *b);
 int mil_blob_count(const mil_blob_file *b);
 const mil_blob_entry *mil_blob_at(const mil_blob_file *b, int index);
-const mil_blob_entry *mil_blob_find(const mil_blob_file *b, uint64_t offset); /* NULL when no metadata is there */
+const mil_blob_entry *mil_blob_find(
+    const mil_blob_file *b, uint64_t offset); /* NULL when no metadata is there */
 
 typedef struct mil_blob_writer mil_blob_writer;
 mil_blob_writer *mil_blob_writer_open(const char *path, ane_error *e);
@@ -339,7 +349,7 @@ void mil_blob_writer_abort(mil_blob_writer *w);
  * against the declarations. */
 bool mil_program_load_blobs(mil_program *p, const char *folder, ane_error *e);
 
-/* ---- evaluation: the reference -------------------------------------------------------------------------------- */
+/* ---- evaluation: the reference ------------------------------------------------------------------------- */
 
 /* A tensor in double precision. Integers up to 2^53 and bool (0, 1) are exact in it. */
 typedef struct mil_array {
@@ -363,12 +373,12 @@ typedef struct mil_named_array {
 bool mil_evaluate(const mil_function *f, mil_rounding rounding, const mil_array *inputs, int n_params,
     const mil_named_array *params, mil_array *outputs, ane_error *e);
 
-/* ---- differentiation ------------------------------------------------------------------------------------------- */
+/* ---- differentiation ----------------------------------------------------------------------------------- */
 
 /* How a parameter's gradient is formed. */
 typedef struct mil_param_grad {
-    const char *param;   /* the parameter's name */
-    bool is_product;     /* true: the product below; false: `value` names an output of backward with d(param) */
+    const char *param; /* the parameter's name */
+    bool is_product;   /* true: the product below; false: `value` names an output of backward with d(param) */
     const char *value;
     /* d(param), seen as [m, k] row-major = sum over n of left[m, n] * right[k, n]. left and right name where their
      * elements are: an output of backward, an input of backward ("d_" + output), or an input, output or tap of
@@ -381,10 +391,10 @@ typedef struct mil_param_grad {
 } mil_param_grad;
 
 typedef struct mil_grad_options {
-    int n_wrt;                  /* inputs to differentiate by; 0: every floating-point input */
+    int n_wrt; /* inputs to differentiate by; 0: every floating-point input */
     const char *const *wrt;
-    bool products_in_program;   /* form the products inside backward too: every gradient is then a `value` */
-    bool recompute_cheap;       /* do not keep what a few element-wise operations give back: fewer, smaller taps */
+    bool products_in_program; /* form the products inside backward too: every gradient is then a `value` */
+    bool recompute_cheap; /* do not keep what a few element-wise operations give back: fewer, smaller taps */
 } mil_grad_options;
 
 /* The derivative of a function, as two programs.
@@ -395,7 +405,7 @@ typedef struct mil_grad_options {
 typedef struct mil_gradient {
     mil_program *forward, *backward;
     int n_taps;
-    const char **taps;          /* names of forward outputs = names of backward inputs */
+    const char **taps; /* names of forward outputs = names of backward inputs */
     int n_param_grads;
     mil_param_grad *param_grads;
     struct ane_arena *arena;
@@ -405,20 +415,20 @@ typedef struct mil_gradient {
 mil_gradient *mil_differentiate(const mil_function *f, const mil_grad_options *options, ane_error *e);
 void mil_gradient_free(mil_gradient *g);
 
-/* ---- passes: program -> program, in place ---------------------------------------------------------------------- */
+/* ---- passes: program -> program, in place -------------------------------------------------------------- */
 
 typedef enum mil_pass {
     MIL_PASS_DEAD_CODE,      /* drop operations that no output needs */
     MIL_PASS_CSE,            /* one operation for equal ones */
     MIL_PASS_FOLD_CONSTANTS, /* evaluate what depends on small constants only; drop no-ops (x*1, x+0, identity) */
-    MIL_PASS_EXPAND,         /* composite operations -> simpler ones (attention, layer_norm, gelu, linear, ...) */
+    MIL_PASS_EXPAND, /* composite operations -> simpler ones (attention, layer_norm, gelu, linear, ...) */
     MIL_PASS_COUNT
 } mil_pass;
 
 const char *mil_pass_name(mil_pass pass);
 bool mil_run_pass(mil_program *p, mil_pass pass, ane_error *e);
 
-/* ---- counting --------------------------------------------------------------------------------------------------- */
+/* ---- counting ------------------------------------------------------------------------------------------ */
 
 /* Floating-point operations of one run: 2 per multiply-add of conv, matmul, linear and attention; others not counted. */
 double mil_flops(const mil_function *f);

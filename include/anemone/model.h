@@ -10,7 +10,7 @@
 #include "anemone/error.h"
 #include "anemone/mil.h"
 
-/* ---- shape ------------------------------------------------------------------------------------------------------ */
+/* ---- shape --------------------------------------------------------------------------------------------- */
 
 typedef struct ane_model_config {
     int32_t dim, hidden_dim, n_layers, n_heads, n_kv_heads, head_dim, vocab_size;
@@ -32,17 +32,17 @@ bool ane_model_config_check(const ane_model_config *c, ane_error *e);
 bool ane_model_config_equal(const ane_model_config *a, const ane_model_config *b);
 int64_t ane_model_parameter_count(const ane_model_config *c);
 
-/* ---- weights ---------------------------------------------------------------------------------------------------- */
+/* ---- weights ------------------------------------------------------------------------------------------- */
 
 /* One tensor of the model. */
 typedef struct ane_tensor_info {
-    char name[96];       /* "model.layers.0.self_attn.q_proj.weight" */
+    char name[96]; /* "model.layers.0.self_attn.q_proj.weight" */
     int32_t rank;
     int64_t dim[2];
-    int64_t offset;      /* in floats, from the start of the store; a multiple of 16 */
+    int64_t offset; /* in floats, from the start of the store; a multiple of 16 */
     int64_t count;
-    int32_t layer;       /* -1 for embedding, final norm and head */
-    bool decays;         /* false for norms and the embedding */
+    int32_t layer; /* -1 for embedding, final norm and head */
+    bool decays;   /* false for norms and the embedding */
 } ane_tensor_info;
 
 /* All weights in one block of fp32, so that an optimizer makes one pass over it. Gradients and moments use the same
@@ -53,10 +53,10 @@ typedef struct ane_weights {
     ane_tensor_info *tensors; /* embedding, layers in order, final norm, head (unless tied) */
     int64_t count;            /* floats in the block */
     float *data;
-    void *owner;              /* private: a mapping or an allocation */
+    void *owner; /* private: a mapping or an allocation */
 } ane_weights;
 
-ane_weights *ane_weights_new(const ane_model_config *c, ane_error *e);      /* zeros */
+ane_weights *ane_weights_new(const ane_model_config *c, ane_error *e); /* zeros */
 void ane_weights_free(ane_weights *w);
 /* Normal(0, 0.02); o_proj and down_proj scaled by 1/sqrt(2 n_layers); norms 1. The same numbers for the same seed on
  * every machine. */
@@ -76,9 +76,10 @@ ane_weights *ane_weights_load(const char *path, ane_error *e);
 bool ane_weights_load_config(ane_model_config *c, const char *path, ane_error *e); /* the shape alone */
 typedef enum ane_weight_format { ANE_FORMAT_HF, ANE_FORMAT_LLAMA2C } ane_weight_format;
 /* dtype: MIL_FP32, MIL_FP16 or MIL_BF16 (llama2.c: MIL_FP32 only). HF: `path` is a folder. */
-bool ane_weights_save(const ane_weights *w, const char *path, ane_weight_format format, mil_dtype dtype, ane_error *e);
+bool ane_weights_save(
+    const ane_weights *w, const char *path, ane_weight_format format, mil_dtype dtype, ane_error *e);
 
-/* ---- safetensors ------------------------------------------------------------------------------------------------- */
+/* ---- safetensors --------------------------------------------------------------------------------------- */
 
 typedef struct ane_safetensor {
     const char *name;
@@ -93,18 +94,19 @@ const ane_safetensor *ane_safetensors_at(const ane_safetensors *s, int index);
 const ane_safetensor *ane_safetensors_find(const ane_safetensors *s, const char *name);
 const char *ane_safetensors_metadata(const ane_safetensors *s, const char *key); /* NULL when absent */
 /* Written whole or not at all. `metadata` is key, value, key, value, ..., NULL; may be NULL. */
-bool ane_safetensors_write(const char *path, int n, const ane_safetensor *tensors, const char *const *metadata,
-    ane_error *e);
+bool ane_safetensors_write(
+    const char *path, int n, const ane_safetensor *tensors, const char *const *metadata, ane_error *e);
 
 /* ---- programs ------------------------------------------------------------------------------------------------------
  * Activations are [1, channels, 1, columns], columns = batch * seq, sequence by sequence: the form the Neural Engine
  * wants. Parameters are named as in the weight store: "input_layernorm", "self_attn.q_proj", ..., "mlp.down_proj". */
 
 typedef struct ane_block_shape {
-    int32_t batch, seq;  /* new tokens per sequence */
-    int32_t cached;      /* positions of a key/value cache that the block attends to before its own; 0 when training.
+    int32_t batch, seq; /* new tokens per sequence */
+    int32_t
+        cached; /* positions of a key/value cache that the block attends to before its own; 0 when training.
                             With a cache, batch is 1. */
-    mil_dtype dtype;     /* of activations and parameters */
+    mil_dtype dtype; /* of activations and parameters */
 } ane_block_shape;
 
 /* One transformer block.
@@ -118,7 +120,7 @@ bool ane_llama_head(mil_program *p, const ane_model_config *c, int32_t columns, 
 /* cos and sin for positions first .. first+seq-1: [head_dim/2, seq] each, row-major. */
 void ane_rope_table(const ane_model_config *c, int32_t first, int32_t seq, float *cos, float *sin);
 
-/* ---- network: the programs compiled and bound for training or evaluation ------------------------------------------ */
+/* ---- network: the programs compiled and bound for training or evaluation ------------------------------- */
 
 typedef struct ane_network ane_network;
 typedef struct ane_network_timers { /* milliseconds since the last ane_network_reset_timers */
@@ -127,22 +129,23 @@ typedef struct ane_network_timers { /* milliseconds since the last ane_network_r
 
 /* `gradients` (same layout as weights) is added to by every backward; NULL: evaluation only. Both must outlive the
  * network. */
-ane_network *ane_network_new(ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch, int32_t seq,
-    ane_error *e);
+ane_network *ane_network_new(
+    ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch, int32_t seq, ane_error *e);
 void ane_network_free(ane_network *n);
 /* Mean cross-entropy in nats over the targets; tokens and targets [batch, seq], ids < vocab. With gradients, also
  * backward: gradients += scale * d(loss). A target of -1 is not counted; when none is, loss and gradients are 0. */
-bool ane_network_loss(ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss,
-    ane_error *e);
+bool ane_network_loss(
+    ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e);
 /* Logits [batch*seq, vocab] for tokens [batch, seq]. */
 bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, ane_error *e);
 /* After every change of the weights and before the next loss or logits. */
 bool ane_network_weights_changed(ane_network *n, ane_error *e);
 ane_network_timers ane_network_timers_get(const ane_network *n);
 void ane_network_timers_reset(ane_network *n);
-double ane_network_step_flops(const ane_network *n); /* one forward and backward: products only, 2 per multiply-add */
+double ane_network_step_flops(
+    const ane_network *n); /* one forward and backward: products only, 2 per multiply-add */
 
-/* ---- decoder: one token (or a prompt) at a time with a key/value cache --------------------------------------------- */
+/* ---- decoder: one token (or a prompt) at a time with a key/value cache --------------------------------- */
 
 typedef struct ane_decoder ane_decoder;
 /* `positions`: the longest sequence it can hold. */

@@ -26,11 +26,12 @@ uint32_t ane_tokenizer_checksum(const ane_tokenizer *t);
 /* Any bytes, invalid UTF-8 included. *ids is allocated (free()); bos adds the begin token. What the tokenizer cannot
  * give back unchanged is refused, with its position: bytes that no piece spells, where there are no pieces for bytes;
  * extra spaces, where the model was made to remove them. */
-bool ane_tokenizer_encode(const ane_tokenizer *t, const void *text, size_t size, bool bos, int32_t **ids, size_t *n,
-    ane_error *e);
+bool ane_tokenizer_encode(
+    const ane_tokenizer *t, const void *text, size_t size, bool bos, int32_t **ids, size_t *n, ane_error *e);
 /* Bytes of n ids, NUL-terminated, allocated (free()); special ids give nothing; size may be NULL.
  * decode(encode(bytes)) = bytes. */
-bool ane_tokenizer_decode(const ane_tokenizer *t, const int32_t *ids, size_t n, char **text, size_t *size, ane_error *e);
+bool ane_tokenizer_decode(
+    const ane_tokenizer *t, const int32_t *ids, size_t n, char **text, size_t *size, ane_error *e);
 /* The bytes that `id` adds behind `previous` (-1 at the start), for streaming; points into the tokenizer. */
 const char *ane_tokenizer_piece(const ane_tokenizer *t, int32_t previous, int32_t id, size_t *size);
 /* Write the tokenizer's file into `folder` under the name that ane_tokenizer_find looks for: tokenizer.model

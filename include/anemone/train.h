@@ -8,7 +8,7 @@
 #include "anemone/model.h"
 #include "anemone/text.h"
 
-/* ---- schedule ----------------------------------------------------------------------------------------------------- */
+/* ---- schedule ------------------------------------------------------------------------------------------ */
 
 typedef enum ane_schedule_kind { ANE_COSINE, ANE_CONSTANT, ANE_WSD } ane_schedule_kind;
 typedef struct ane_schedule {
@@ -23,7 +23,7 @@ double ane_schedule_lr(const ane_schedule *s, int64_t step);
 bool ane_schedule_from_name(ane_schedule_kind *kind, const char *name, ane_error *e);
 const char *ane_schedule_name(ane_schedule_kind kind);
 
-/* ---- optimizer ---------------------------------------------------------------------------------------------------- */
+/* ---- optimizer ----------------------------------------------------------------------------------------- */
 
 typedef struct ane_adamw_options {
     double beta1, beta2, epsilon, weight_decay;
@@ -48,7 +48,7 @@ void ane_adamw_free(ane_adamw *o);
 double ane_adamw_update(ane_adamw *o, ane_weights *weights, ane_weights *gradients, double gradient_scale,
     double lr, int threads);
 
-/* ---- run ---------------------------------------------------------------------------------------------------------- */
+/* ---- run ----------------------------------------------------------------------------------------------- */
 
 typedef struct ane_train_options {
     /* what */
@@ -112,7 +112,7 @@ typedef void ane_train_listener(void *context, const ane_train_event *event);
 bool ane_train(const ane_train_options *options, const char *resume, const volatile int *stop,
     ane_train_listener *listener, void *context, ane_error *e);
 
-/* ---- checkpoints: RUN/checkpoints/step-N/ ------------------------------------------------------------------------- */
+/* ---- checkpoints: RUN/checkpoints/step-N/ -------------------------------------------------------------- */
 
 typedef struct ane_train_state {
     int64_t step;          /* steps done */

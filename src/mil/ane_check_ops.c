@@ -25,7 +25,7 @@ static bool given(const mil_operation *op, const char *param) {
     return mil_arg_value(op, param) != MIL_NONE;
 }
 
-/* ---- conv ---- */
+/* ---- conv ---------------------------------------------------------------------------------------------- */
 
 static void conv_weight(mil_ane_check *c, const mil_operation *op) {
     if (fixed_arg(c, op, "weight")) return;
@@ -82,7 +82,7 @@ void mil_ane_conv_spelled(mil_ane_check *c) {
     each(c, MIL_OP_CONV, conv_spelled);
 }
 
-/* ---- matmul ---- */
+/* ---- matmul -------------------------------------------------------------------------------------------- */
 
 static void matmul_inner(mil_ane_check *c, const mil_operation *op) {
     const mil_type *x = arg_type(c, op, "x");
@@ -116,7 +116,7 @@ void mil_ane_matmul_version(mil_ane_check *c) {
     if (strcmp(c->program->version, "1.5") == 0) each(c, MIL_OP_MATMUL, matmul_version);
 }
 
-/* ---- composites and their modes ---- */
+/* ---- composites and their modes ------------------------------------------------------------------------ */
 
 static void concat_interleave(mil_ane_check *c, const mil_operation *op) {
     if (!given(op, "interleave")) mil_ane_report_op(c, op, "it has no interleave; give it as a const, false");
@@ -163,7 +163,7 @@ void mil_ane_tile(mil_ane_check *c) {
     each(c, MIL_OP_TILE, tile);
 }
 
-/* ---- roots ---- */
+/* ---- roots --------------------------------------------------------------------------------------------- */
 
 static void root_of_reduce(mil_ane_check *c, const mil_operation *op) {
     const mil_operation *maker = mil_ane_maker(c->f, mil_arg_value(op, "x"));
@@ -198,7 +198,7 @@ void mil_ane_root_broadcast(mil_ane_check *c) {
     each(c, MIL_OP_REAL_DIV, quotient_of_root);
 }
 
-/* ---- others ---- */
+/* ---- others -------------------------------------------------------------------------------------------- */
 
 static void softmax_channels(mil_ane_check *c, const mil_operation *op) {
     const mil_type *x = arg_type(c, op, "x");

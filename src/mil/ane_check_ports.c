@@ -13,7 +13,7 @@ static void each_port(mil_ane_check *c, port_fn *look) {
     for (int i = 0; i < c->f->n_outputs; i++) look(c, c->f->outputs[i], false);
 }
 
-/* ---- types ---- */
+/* ---- types --------------------------------------------------------------------------------------------- */
 
 static void integers(mil_ane_check *c, mil_value v, bool is_input) {
     mil_dtype dtype = mil_type_of(c->f, v)->dtype;
@@ -47,7 +47,7 @@ void mil_ane_port_fp32(mil_ane_check *c) {
     each_port(c, fp32);
 }
 
-/* ---- shapes ---- */
+/* ---- shapes -------------------------------------------------------------------------------------------- */
 
 static int64_t row_bytes(const mil_type *t) {
     int64_t last = t->rank > 0 ? t->dim[t->rank - 1] : 1;
@@ -92,7 +92,7 @@ void mil_ane_port_batch(mil_ane_check *c) {
     each_port(c, batch);
 }
 
-/* ---- several ports ---- */
+/* ---- several ports ------------------------------------------------------------------------------------- */
 
 static void sizes(mil_ane_check *c, int n, const mil_value *ports, const char *what) {
     for (int i = 1; i < n; i++) {
@@ -136,7 +136,7 @@ void mil_ane_outputs(mil_ane_check *c) {
     }
 }
 
-/* ---- the program ---- */
+/* ---- the program --------------------------------------------------------------------------------------- */
 
 void mil_ane_function_name(mil_ane_check *c) {
     if (strcmp(c->f->name, "main") != 0)

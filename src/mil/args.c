@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- elements ---- */
+/* ---- elements ------------------------------------------------------------------------------------------ */
 
 /* Sub-byte elements lie packed, low bits first, and may cross byte borders (3 and 6 bits). */
 static uint32_t bits_at(const uint8_t *data, int64_t index, int bits) {
@@ -109,7 +109,7 @@ static int32_t to_int(double x) {
     return (int32_t)clamp(x, INT32_MIN, INT32_MAX);
 }
 
-/* ---- arguments ---- */
+/* ---- arguments ----------------------------------------------------------------------------------------- */
 
 mil_value mil_arg_value(const mil_operation *op, const char *param) {
     int at = mil_param_index(op->info, param);

@@ -10,7 +10,7 @@ static bool open_for_building(const mil_function *f) {
     return f && !f->program->error.code;
 }
 
-/* ---- values and operations ---- */
+/* ---- values and operations ----------------------------------------------------------------------------- */
 
 /* Append a value without a name. MIL_NONE when out of memory (reported). */
 static mil_value new_value(mil_function *f, const mil_type *type, int32_t op, ane_error *e) {
@@ -107,7 +107,7 @@ mil_value mil_emit_leaf(mil_function *f, mil_opcode opcode, const mil_type *type
     return f->n_values - 1;
 }
 
-/* ---- inputs, outputs, parameters ---- */
+/* ---- inputs, outputs, parameters ----------------------------------------------------------------------- */
 
 mil_value mil_input(mil_function *f, const char *name, mil_type type) {
     if (!open_for_building(f)) return MIL_NONE;
@@ -156,7 +156,7 @@ void mil_output(mil_function *f, const char *name, mil_value v) {
     if (v != MIL_NONE && mil_name_exact(f, v, name, &f->program->error)) mil_append_output(f, v);
 }
 
-/* ---- any operation by name ---- */
+/* ---- any operation by name ----------------------------------------------------------------------------- */
 
 /* Sort named arguments into the row's order. */
 static bool place_args(

@@ -24,7 +24,7 @@ static mil_value axes_const(mil_function *f, int n, const int32_t *axes) {
     return n > 0 ? mil_const_ints(f, n, axes) : MIL_NONE;
 }
 
-/* ---- products ---- */
+/* ---- products ------------------------------------------------------------------------------------------ */
 
 mil_value mil_conv(mil_function *f, mil_value x, mil_value weight) {
     mil_conv_options plain = {.bias = MIL_NONE};
@@ -55,7 +55,7 @@ mil_value mil_linear(mil_function *f, mil_value x, mil_value weight, mil_value b
     return EMIT(f, MIL_OP_LINEAR, x, weight, bias);
 }
 
-/* ---- element by element ---- */
+/* ---- element by element -------------------------------------------------------------------------------- */
 
 #define BINARY(name, NAME)                                                                                   \
     mil_value mil_##name(mil_function *f, mil_value x, mil_value y) {                                        \
@@ -130,7 +130,7 @@ mil_value mil_cast(mil_function *f, mil_value x, mil_dtype dtype) {
     return EMIT(f, MIL_OP_CAST, x, name);
 }
 
-/* ---- over axes ---- */
+/* ---- over axes ----------------------------------------------------------------------------------------- */
 
 #define REDUCE(name, NAME)                                                                                   \
     mil_value mil_##name(mil_function *f, mil_value x, int n_axes, const int32_t *axes, bool keep_dims) {    \
@@ -157,7 +157,7 @@ mil_value mil_scaled_dot_product_attention(
     return EMIT(f, MIL_OP_SCALED_DOT_PRODUCT_ATTENTION, query, key, value, attn_mask);
 }
 
-/* ---- moving elements ---- */
+/* ---- moving elements ----------------------------------------------------------------------------------- */
 
 /* `n` int32 as a constant, n being x's rank times `per_axis`. */
 static mil_value per_axis(mil_function *f, mil_value x, int n, const int32_t *values) {
@@ -235,7 +235,7 @@ mil_value mil_scatter(
     return EMIT(f, MIL_OP_SCATTER, data, indices, updates, which, how);
 }
 
-/* ---- low precision ---- */
+/* ---- low precision ------------------------------------------------------------------------------------- */
 
 mil_value mil_quantize(
     mil_function *f, mil_value input, mil_dtype dtype, mil_value scale, mil_value zero_point) {

@@ -11,7 +11,7 @@
 /* Results of more elements stay computed: a program should not grow by folding. */
 enum { MOST_ELEMENTS = 4096 };
 
-/* ---- what changes nothing ---- */
+/* ---- what changes nothing ------------------------------------------------------------------------------ */
 
 /* Each takes an operation with mapped arguments and the type of its result; MIL_NONE when it must stay. */
 typedef mil_value simplify_fn(mil_function *f, const mil_operation *op, const mil_type *type);
@@ -122,7 +122,7 @@ static simplify_fn *const simplifications[MIL_OP_COUNT] = {
     [MIL_OP_POW] = neutral_one,
 };
 
-/* ---- evaluation ---- */
+/* ---- evaluation ---------------------------------------------------------------------------------------- */
 
 /* True when every operand is a small constant in memory by now, and every result will be small. */
 static bool can_evaluate(const mil_rewrite *r, const mil_operation *op) {
@@ -184,7 +184,7 @@ static bool evaluate(mil_rewrite *r, int32_t index, ane_error *e) {
     return known ? ok : mil_rewrite_copy(r, index, e);
 }
 
-/* ---- the pass ---- */
+/* ---- the pass ------------------------------------------------------------------------------------------ */
 
 static bool fold(mil_rewrite *r, int32_t index, ane_error *e) {
     const mil_operation *op = &r->from->ops[index];

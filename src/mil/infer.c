@@ -15,7 +15,7 @@ const char *mil_op_where(const mil_function *f, const mil_operation *op, char *t
     return text;
 }
 
-/* ---- arguments against the row ---- */
+/* ---- arguments against the row ------------------------------------------------------------------------- */
 
 /* "fp16, fp32 or int8" for a set of element types. */
 static const char *types_print(uint32_t set, char *text, size_t size) {
@@ -68,7 +68,7 @@ bool mil_op_infer(const mil_function *f, const mil_operation *op, mil_type *type
     return true;
 }
 
-/* ---- element by element ---- */
+/* ---- element by element -------------------------------------------------------------------------------- */
 
 const mil_type *mil_arg_type(const mil_function *f, const mil_operation *op, const char *param) {
     mil_value v = mil_arg_value(op, param);
@@ -121,7 +121,7 @@ bool mil_infer_gelu(const mil_function *f, const mil_operation *op, mil_type *re
         modes[0], modes[1], modes[2]);
 }
 
-/* ---- over axes ---- */
+/* ---- over axes ----------------------------------------------------------------------------------------- */
 
 bool mil_infer_reduce(const mil_function *f, const mil_operation *op, mil_type *results, ane_error *e) {
     const mil_type *x = mil_arg_type(f, op, "x");

@@ -7,7 +7,7 @@
 
 enum { MOST_PARTS = 256 }; /* of one split */
 
-/* ---- concat, split ---- */
+/* ---- concat, split ------------------------------------------------------------------------------------- */
 
 bool mil_infer_concat(const mil_function *f, const mil_operation *op, mil_type *results, ane_error *e) {
     const mil_arg *values = &op->args[0];
@@ -86,7 +86,7 @@ bool mil_infer_split(const mil_function *f, const mil_operation *op, mil_type *r
     return true;
 }
 
-/* ---- tile, pad ---- */
+/* ---- tile, pad ----------------------------------------------------------------------------------------- */
 
 bool mil_infer_tile(const mil_function *f, const mil_operation *op, mil_type *results, ane_error *e) {
     const mil_type *x = mil_arg_type(f, op, "x");
@@ -147,7 +147,7 @@ bool mil_infer_pad(const mil_function *f, const mil_operation *op, mil_type *res
     return true;
 }
 
-/* ---- gather, scatter ---- */
+/* ---- gather, scatter ----------------------------------------------------------------------------------- */
 
 bool mil_gather_resolve(
     const mil_function *f, const mil_operation *op, mil_gather_geometry *g, ane_error *e) {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- conv ---- */
+/* ---- conv ---------------------------------------------------------------------------------------------- */
 
 /* strides or dilations: one per spatial axis, 1 when absent. */
 static bool spatial_ints(
@@ -142,7 +142,7 @@ bool mil_infer_conv(const mil_function *f, const mil_operation *op, mil_type *re
     return true;
 }
 
-/* ---- matmul, linear ---- */
+/* ---- matmul, linear ------------------------------------------------------------------------------------ */
 
 /* "[.., 4, 64]": the two last dimensions as the product sees them. */
 static const char *matrix_print(int64_t rows, int64_t columns, char *text, size_t size) {
@@ -191,7 +191,7 @@ bool mil_infer_linear(const mil_function *f, const mil_operation *op, mil_type *
     return true;
 }
 
-/* ---- attention ---- */
+/* ---- attention ----------------------------------------------------------------------------------------- */
 
 static bool attention_mask(const mil_type *mask, const mil_type *query, int64_t n_keys, ane_error *e) {
     if (!mask) return true;

@@ -14,7 +14,7 @@ static bool per_axis(
                             "%s has %d elements; expected %d, one per axis of x", param, n, rank);
 }
 
-/* ---- the same elements in the same order ---- */
+/* ---- the same elements in the same order --------------------------------------------------------------- */
 
 /* Replace 0 (keep x's dimension) and -1 (whatever is left). */
 static bool resolve_shape(const mil_type *x, const int32_t *shape, mil_type *to, ane_error *e) {
@@ -87,7 +87,7 @@ bool mil_infer_squeeze(const mil_function *f, const mil_operation *op, mil_type 
     return true;
 }
 
-/* ---- transpose ---- */
+/* ---- transpose ----------------------------------------------------------------------------------------- */
 
 bool mil_transpose_resolve(const mil_function *f, const mil_operation *op, int32_t *perm, ane_error *e) {
     int rank = mil_arg_type(f, op, "x")->rank;
@@ -111,7 +111,7 @@ bool mil_infer_transpose(const mil_function *f, const mil_operation *op, mil_typ
     return true;
 }
 
-/* ---- slices ---- */
+/* ---- slices -------------------------------------------------------------------------------------------- */
 
 static bool resolve_by_size(
     const mil_function *f, const mil_operation *op, mil_slice_geometry *g, ane_error *e) {

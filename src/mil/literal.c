@@ -36,7 +36,7 @@ static bool is_signed(mil_dtype dtype) {
            dtype == MIL_INT64;
 }
 
-/* ---- printing ---- */
+/* ---- printing ------------------------------------------------------------------------------------------ */
 
 static double float_from_bits(mil_dtype dtype, uint64_t bits) {
     double x;
@@ -85,7 +85,7 @@ const char *mil_literal_print(mil_dtype dtype, const void *data, int64_t index, 
     return out;
 }
 
-/* ---- parsing ---- */
+/* ---- parsing ------------------------------------------------------------------------------------------- */
 
 static uint64_t bits_from_float(mil_dtype dtype, double x) {
     uint64_t u;

@@ -42,9 +42,10 @@ typedef struct mil_param_info {
 
 /* What an operation is, for passes, plans and gradients that treat whole families alike. */
 typedef enum mil_trait {
-    MIL_TRAIT_UNARY = 1,       /* result[i] = scalar1(x[i]) */
-    MIL_TRAIT_BINARY = 2,      /* result[i] = scalar2(x[i], y[i]), broadcast */
-    MIL_TRAIT_ELEMENTWISE = 4, /* each result element depends on the matching elements only: these two and select, cast */
+    MIL_TRAIT_UNARY = 1,  /* result[i] = scalar1(x[i]) */
+    MIL_TRAIT_BINARY = 2, /* result[i] = scalar2(x[i], y[i]), broadcast */
+    MIL_TRAIT_ELEMENTWISE =
+        4, /* each result element depends on the matching elements only: these two and select, cast */
     MIL_TRAIT_VIEW = 8,        /* moves elements, computes nothing: reshape, transpose, slices, ... */
     MIL_TRAIT_REDUCE = 16,     /* reduce_* with axes and keep_dims */
     MIL_TRAIT_COMPARE = 32,    /* binary, result bool */
@@ -71,7 +72,8 @@ typedef bool mil_eval_fn(const mil_eval_context *c, mil_array *out, ane_error *e
 
 /* Gradient: given the derivative by each result (MIL_NONE where none flows), add to the derivatives of the arguments
  * by mil_grad_add (grad.h). NULL in the table: no gradient. */
-typedef bool mil_grad_fn(struct mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e);
+typedef bool mil_grad_fn(
+    struct mil_grad_state *g, const mil_operation *op, const mil_value *d_results, ane_error *e);
 
 struct mil_op_info {
     const char *name;
@@ -81,8 +83,9 @@ struct mil_op_info {
     const mil_param_info *params;
     mil_infer_fn *infer;
     mil_eval_fn *eval;
-    mil_grad_fn *grad;           /* NULL: has no gradient */
-    double (*scalar1)(double x, double a); /* for UNARY; `a` is epsilon or alpha where the operation has one */
+    mil_grad_fn *grad; /* NULL: has no gradient */
+    double (*scalar1)(
+        double x, double a); /* for UNARY; `a` is epsilon or alpha where the operation has one */
     double (*scalar2)(double x, double y); /* for BINARY */
 };
 
@@ -91,22 +94,24 @@ const mil_op_info *mil_op_find(const char *name); /* NULL when unknown */
 
 /* Append an operation with its arguments and infer its results; MIL_NONE on error (kept in the program).
  * args has info->n_params entries. The one door through which builder, parser and passes make operations. */
-mil_value mil_emit(mil_function *f, mil_opcode opcode, const mil_arg *args, int n_results, mil_value *results);
+mil_value mil_emit(
+    mil_function *f, mil_opcode opcode, const mil_arg *args, int n_results, mil_value *results);
 
 /* Index of a parameter in the row; -1 when the operation has none of that name. */
 int mil_param_index(const mil_op_info *info, const char *name);
 
 /* Reading constant arguments; each returns false (and reports) when the value is absent or no constant. */
 mil_value mil_arg_value(const mil_operation *op, const char *param); /* MIL_NONE when absent */
-bool mil_arg_ints(const mil_function *f, const mil_operation *op, const char *param, int max, int32_t *out, int *n,
-    ane_error *e);
+bool mil_arg_ints(const mil_function *f, const mil_operation *op, const char *param, int max, int32_t *out,
+    int *n, ane_error *e);
 int32_t mil_arg_int(const mil_function *f, const mil_operation *op, const char *param, int32_t otherwise);
 bool mil_arg_bool(const mil_function *f, const mil_operation *op, const char *param, bool otherwise);
 double mil_arg_float(const mil_function *f, const mil_operation *op, const char *param, double otherwise);
-const char *mil_arg_string(const mil_function *f, const mil_operation *op, const char *param, const char *otherwise);
+const char *mil_arg_string(
+    const mil_function *f, const mil_operation *op, const char *param, const char *otherwise);
 /* Axes of a reduction or norm, made non-negative and sorted; all axes when the parameter is absent. */
-bool mil_arg_axes(const mil_function *f, const mil_operation *op, const char *param, int rank, int32_t *axes, int *n,
-    ane_error *e);
+bool mil_arg_axes(const mil_function *f, const mil_operation *op, const char *param, int rank, int32_t *axes,
+    int *n, ane_error *e);
 
 /* A constant's elements as double / from double, any element type. */
 double mil_constant_at(const mil_type *type, const void *data, int64_t index);

@@ -27,7 +27,7 @@ static const char *one_of(const mil_token *t, const char *const *names, size_t n
     return NULL;
 }
 
-/* ---- header ---- */
+/* ---- header -------------------------------------------------------------------------------------------- */
 
 static bool parse_version(mil_parser *p) {
     if (!mil_parser_take(p, "program") || !mil_parser_take(p, "(")) return false;
@@ -82,7 +82,7 @@ static bool parse_program_attributes(mil_parser *p) {
     return mil_parser_take(p, "]");
 }
 
-/* ---- functions ---- */
+/* ---- functions ----------------------------------------------------------------------------------------- */
 
 static bool parse_inputs(mil_parser *p) {
     if (!mil_parser_take(p, "(")) return false;

@@ -34,7 +34,7 @@ typedef struct statement {
 /* Attributes without a meaning for the program. */
 static const char *const harmless[] = {"comment", "location"};
 
-/* ---- names ---- */
+/* ---- names --------------------------------------------------------------------------------------------- */
 
 /* A generated name makes way; any other is taken. */
 static bool name_is_free(mil_parser *p, const mil_token *at, const char *name) {
@@ -77,7 +77,7 @@ bool mil_parse_reference(mil_parser *p, mil_value *out) {
     return ane_hint(p->error, "a value is defined before it is used, in the same function");
 }
 
-/* ---- arguments ---- */
+/* ---- arguments ----------------------------------------------------------------------------------------- */
 
 /* Make a const operation of a literal; its name is generated. */
 static bool constant_of(mil_parser *p, mil_value *out) {
@@ -184,7 +184,7 @@ static bool parse_arguments(mil_parser *p, statement *s) {
     return mil_parser_take(p, ")");
 }
 
-/* ---- attributes ---- */
+/* ---- attributes ---------------------------------------------------------------------------------------- */
 
 static bool is_harmless(const mil_token *key) {
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
@@ -214,7 +214,7 @@ static bool parse_attributes(mil_parser *p, statement *s) {
     return mil_parser_take(p, "]");
 }
 
-/* ---- results and operation ---- */
+/* ---- results and operation ----------------------------------------------------------------------------- */
 
 static bool parse_results(mil_parser *p, statement *s) {
     do {
@@ -244,7 +244,7 @@ static bool parse_operation_name(mil_parser *p, statement *s) {
     return near ? ane_hint(p->error, "did you mean \"%s\"?", near) : false;
 }
 
-/* ---- making it ---- */
+/* ---- making it ----------------------------------------------------------------------------------------- */
 
 static bool emit_leaf(mil_parser *p, const statement *s, mil_value *results) {
     const declared_result *r = &s->results[0];

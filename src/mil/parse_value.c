@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- types ---- */
+/* ---- types --------------------------------------------------------------------------------------------- */
 
 static bool parse_dtype(mil_parser *p, mil_dtype *out) {
     mil_token t = p->token;
@@ -82,7 +82,7 @@ bool mil_parse_type(mil_parser *p, mil_type *out) {
     return true;
 }
 
-/* ---- literals ---- */
+/* ---- literals ------------------------------------------------------------------------------------------ */
 
 bool mil_parser_at_literal(const mil_parser *p) {
     const mil_token *t = &p->token;

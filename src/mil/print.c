@@ -17,7 +17,7 @@ typedef struct printer {
     ane_error *error;
 } printer;
 
-/* ---- text ---- */
+/* ---- text ---------------------------------------------------------------------------------------------- */
 
 static char *reserve(printer *p, size_t n) {
     if (p->no_memory) return NULL;
@@ -56,7 +56,7 @@ static void putf(printer *p, const char *format, ...) {
     put(p, text);
 }
 
-/* ---- names, types, strings ---- */
+/* ---- names, types, strings ----------------------------------------------------------------------------- */
 
 static void put_name(printer *p, const char *name) {
     mil_lexer l;
@@ -107,7 +107,7 @@ static void put_string(printer *p, const char *s) {
     put(p, ")");
 }
 
-/* ---- constants ---- */
+/* ---- constants ----------------------------------------------------------------------------------------- */
 
 /* Brackets nest as the dimensions do: one opens before every element whose index begins a run of that
  * dimension. */
@@ -146,7 +146,7 @@ static void put_constant(printer *p, const mil_value_info *v) {
     put(p, ")");
 }
 
-/* ---- statements ---- */
+/* ---- statements ---------------------------------------------------------------------------------------- */
 
 /* A constexpr operation takes constants that nobody named as attributes; named ones are statements, referred
  * to. */

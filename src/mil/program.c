@@ -139,7 +139,7 @@ bool mil_program_ok(const mil_program *p, ane_error *e) {
     return mil_verify(p, e);
 }
 
-/* ---- copying ---- */
+/* ---- copying ------------------------------------------------------------------------------------------- */
 
 static void *copy_bytes(ane_arena *arena, const void *data, size_t n) {
     void *copy = ane_arena_alloc(arena, n ? n : 1);

@@ -18,7 +18,7 @@ static bool fail_at_value(const checker *c, mil_value v, ane_code code, const ch
     return ane_fail(c->e, code, where, "%s", message);
 }
 
-/* ---- values ---- */
+/* ---- values -------------------------------------------------------------------------------------------- */
 
 static bool check_constant(const checker *c, mil_value v) {
     const mil_value_info *info = &c->f->values[v];
@@ -48,7 +48,7 @@ static bool define(checker *c, mil_value v, int32_t op) {
     return c->defined[v] = true;
 }
 
-/* ---- operations ---- */
+/* ---- operations ---------------------------------------------------------------------------------------- */
 
 static bool check_leaf(const checker *c, const mil_operation *op) {
     bool wants_constant = op->opcode == MIL_OP_CONST;
@@ -105,7 +105,7 @@ static bool check_operation(checker *c, int32_t index) {
     return op->info->infer ? check_types(c, op, where) : check_leaf(c, op);
 }
 
-/* ---- functions ---- */
+/* ---- functions ----------------------------------------------------------------------------------------- */
 
 static bool check_outputs(const checker *c) {
     const mil_function *f = c->f;

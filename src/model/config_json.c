@@ -61,7 +61,7 @@ static bool read_token(
     return true;
 }
 
-/* ---- what is refused ---- */
+/* ---- what is refused ----------------------------------------------------------------------------------- */
 
 static bool unsupported(ane_error *e, const char *key, const char *what) {
     return ane_fail(e, ANE_ERROR_UNSUPPORTED, "", "\"%s\" is %s, which is not supported.", key, what);
@@ -142,7 +142,7 @@ static bool read_rope(const json_t *o, float *theta, ane_error *e) {
            read_rope_object(o, "rope_parameters", theta, e);
 }
 
-/* ---- the whole ---- */
+/* ---- the whole ----------------------------------------------------------------------------------------- */
 
 static bool read_config(const json_t *o, ane_model_config *c, ane_error *e) {
     if (!json_is_object(o)) return ane_fail(e, ANE_ERROR_FORMAT, "", "Expected a JSON object.");

@@ -39,7 +39,7 @@ struct ane_decoder {
     float *staging;            /* as large as the largest thing that the host reads or writes */
 };
 
-/* ---- making ---- */
+/* ---- making -------------------------------------------------------------------------------------------- */
 
 static mil_dtype activations(const ane_decoder *d) {
     return ane_device_capabilities(d->device)->activation_dtype;
@@ -176,7 +176,7 @@ void ane_decoder_reset(ane_decoder *d) {
     for (int32_t i = 0; i < d->positions; i++) d->mask[i] = ANE_HIDDEN;
 }
 
-/* ---- running ---- */
+/* ---- running ------------------------------------------------------------------------------------------- */
 
 /* The inputs of a pass whose first `n` tokens are real. */
 static bool fill(ane_decoder *d, const pass *p, int32_t n, const int32_t *tokens, ane_error *e) {

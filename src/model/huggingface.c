@@ -85,7 +85,7 @@ static shards *open_shards(const char *folder, ane_error *e) {
     return NULL;
 }
 
-/* ---- loading ---- */
+/* ---- loading ------------------------------------------------------------------------------------------- */
 
 static const ane_safetensor *find(const shards *s, const char *name) {
     const ane_safetensor *t = NULL;
@@ -204,7 +204,7 @@ ane_weights *ane_huggingface_load(const char *folder, ane_error *e) {
     return NULL;
 }
 
-/* ---- saving ---- */
+/* ---- saving -------------------------------------------------------------------------------------------- */
 
 static bool write_tensors(
     const ane_weights *w, const char *path, mil_dtype dtype, const char *data, ane_error *e) {

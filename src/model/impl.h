@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* ---- names and shapes ---- */
+/* ---- names and shapes ---------------------------------------------------------------------------------- */
 
 enum { ANE_BLOCK_PARAMS = 9 };
 
@@ -33,7 +33,7 @@ float *ane_head_master(const void *store, int layer, const char *name, int64_t *
  * finite in fp16, which -65504 would not. */
 #define ANE_HIDDEN (-1e4f)
 
-/* ---- file formats ---- */
+/* ---- file formats -------------------------------------------------------------------------------------- */
 
 ane_weights *ane_huggingface_load(const char *folder, ane_error *e);
 bool ane_huggingface_save(const ane_weights *w, const char *folder, mil_dtype dtype, ane_error *e);

@@ -28,7 +28,7 @@ static int64_t file_bytes(const ane_model_config *c) {
     return HEADER_BYTES + 4 * (ane_model_parameter_count(c) + rope_floats(c));
 }
 
-/* ---- header ---- */
+/* ---- header -------------------------------------------------------------------------------------------- */
 
 static int32_t read_int(const unsigned char *p) {
     return (int32_t)((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
@@ -86,7 +86,7 @@ bool ane_llama2c_config(ane_model_config *c, const char *path, ane_error *e) {
     return ok;
 }
 
-/* ---- rotary order ---- */
+/* ---- rotary order -------------------------------------------------------------------------------------- */
 
 /* Heads in the matrix `name` whose rows are permuted; 0 for the others. */
 static int32_t rotary_heads(const ane_model_config *c, const char *name) {
@@ -118,7 +118,7 @@ static void copy_out(
         memcpy(out + neighbour_row(r, c->head_dim) * c->dim, in + r * c->dim, row);
 }
 
-/* ---- loading ---- */
+/* ---- loading ------------------------------------------------------------------------------------------- */
 
 static const unsigned char *take(float *out, const unsigned char *in, int64_t count) {
     memcpy(out, in, (size_t)count * 4);
@@ -150,7 +150,7 @@ ane_weights *ane_llama2c_load(const char *path, ane_error *e) {
     return w;
 }
 
-/* ---- saving ---- */
+/* ---- saving -------------------------------------------------------------------------------------------- */
 
 static bool check_expressible(const ane_model_config *c, const char *path, ane_error *e) {
     if (c->norm_eps != 1e-5f || c->rope_theta != 10000)

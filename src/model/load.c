@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- run folders ---- */
+/* ---- run folders --------------------------------------------------------------------------------------- */
 
 /* The step of "step-N"; -1 for other names. */
 static long long step_of(const char *name) {
@@ -67,7 +67,7 @@ static char *newest_checkpoint(const char *run, ane_error *e) {
     return path;
 }
 
-/* ---- what a path is ---- */
+/* ---- what a path is ------------------------------------------------------------------------------------ */
 
 static bool has(const char *folder, const char *name) {
     char *path = ane_join_path(folder, name);

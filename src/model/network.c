@@ -31,7 +31,7 @@ struct ane_network {
     ane_network_timers timers;
 };
 
-/* ---- making ---- */
+/* ---- making -------------------------------------------------------------------------------------------- */
 
 static ane_buffer *new_buffer(const ane_network *n, int64_t channels, int64_t columns, ane_error *e) {
     mil_dtype dtype = ane_device_capabilities(n->device)->activation_dtype;
@@ -173,7 +173,7 @@ void ane_network_free(ane_network *n) {
     free(n);
 }
 
-/* ---- running ---- */
+/* ---- running ------------------------------------------------------------------------------------------- */
 
 static double now(void) {
     struct timespec t;

@@ -36,7 +36,7 @@ void ane_safetensors_close(ane_safetensors *s) {
     free(s);
 }
 
-/* ---- header ---- */
+/* ---- header -------------------------------------------------------------------------------------------- */
 
 static bool read_header(ane_safetensors *s, const char *path, uint64_t *data_start, ane_error *e) {
     uint64_t length = 0;
@@ -76,7 +76,7 @@ static bool check_metadata(const json_t *metadata, ane_error *e) {
     return true;
 }
 
-/* ---- one tensor ---- */
+/* ---- one tensor ---------------------------------------------------------------------------------------- */
 
 static bool read_shape(const json_t *shape, mil_type *type, uint64_t *bytes, ane_error *e) {
     if (!json_is_array(shape)) return ane_fail(e, ANE_ERROR_FORMAT, "", "\"shape\" must be a list of sizes.");
@@ -135,7 +135,7 @@ static bool read_entry(
     return true;
 }
 
-/* ---- all tensors ---- */
+/* ---- all tensors --------------------------------------------------------------------------------------- */
 
 static int by_offset(const void *a, const void *b) {
     const entry *x = a, *y = b;
@@ -190,7 +190,7 @@ static bool index_names(ane_safetensors *s, const char *path, ane_error *e) {
     return true;
 }
 
-/* ---- the interface ---- */
+/* ---- the interface ------------------------------------------------------------------------------------- */
 
 ane_safetensors *ane_safetensors_open(const char *path, ane_error *e) {
     ane_safetensors *s = calloc(1, sizeof *s);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- element types ---- */
+/* ---- element types ------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -41,7 +41,7 @@ const char *ane_safetensors_dtype_name(mil_dtype dtype) {
     return NULL;
 }
 
-/* ---- header ---- */
+/* ---- header -------------------------------------------------------------------------------------------- */
 
 static json_t *describe(const ane_safetensor *t, int64_t begin, int64_t end) {
     json_t *shape = json_array();

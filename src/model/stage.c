@@ -47,7 +47,7 @@ static bool no_memory(ane_error *e) {
     return ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory.");
 }
 
-/* ---- compiling ---- */
+/* ---- compiling ----------------------------------------------------------------------------------------- */
 
 static bool derive(ane_stage *s, ane_error *e) {
     static const char *const wrt[] = {"x"};
@@ -83,7 +83,7 @@ ane_stage *ane_stage_new(ane_device *d, mil_program *p, int copies, bool backwar
     return NULL;
 }
 
-/* ---- buffers by name ---- */
+/* ---- buffers by name ----------------------------------------------------------------------------------- */
 
 static bool add_slot(ane_stage *s, int copy, const char *name, ane_buffer *buffer, bool owned, ane_error *e) {
     if (s->n_slots == s->room) {
@@ -116,7 +116,7 @@ static bool make(ane_stage *s, int copy, const char *name, mil_type type, ane_er
     return false;
 }
 
-/* ---- binding ---- */
+/* ---- binding ------------------------------------------------------------------------------------------- */
 
 typedef struct masters {
     ane_stage_param *param;
@@ -193,7 +193,7 @@ bool ane_stage_bind(
     return true;
 }
 
-/* ---- running ---- */
+/* ---- running ------------------------------------------------------------------------------------------- */
 
 bool ane_stage_forward(ane_stage *s, int copy, ane_error *e) {
     return ane_run(s->forwards[copy], NULL, e);

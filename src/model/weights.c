@@ -11,7 +11,7 @@
 
 enum { ALIGN_FLOATS = 16, ALIGN_BYTES = 64, HUGE_PAGE = 2 << 20 };
 
-/* ---- layout ---- */
+/* ---- layout -------------------------------------------------------------------------------------------- */
 
 static void add_tensor(ane_weights *w, const char *name, int32_t rank, int64_t rows, int64_t columns,
     int32_t layer, bool decays) {
@@ -98,7 +98,7 @@ void ane_weights_free(ane_weights *w) {
     free(w);
 }
 
-/* ---- finding ---- */
+/* ---- finding ------------------------------------------------------------------------------------------- */
 
 const ane_tensor_info *ane_weights_find(const ane_weights *w, const char *name) {
     for (int i = 0; i < w->n_tensors; i++)
@@ -144,7 +144,7 @@ float *ane_head_master(const void *store, int layer, const char *name, int64_t *
     return norm ? ane_weights_final_norm(w) : ane_weights_head(w);
 }
 
-/* ---- values ---- */
+/* ---- values -------------------------------------------------------------------------------------------- */
 
 typedef struct init_job {
     ane_weights *w;

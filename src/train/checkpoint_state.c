@@ -41,8 +41,7 @@ static bool sum_json(const json_t *state, uint32_t *crc) {
     return text != NULL;
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 static json_t *hex(int digits, uint64_t x) {
     char text[32];
@@ -97,8 +96,7 @@ bool ane_checkpoint_write_state(const char *folder, const ane_train_state *state
     return ok;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 /* The parsed file, its own checksum verified and taken out. */
 static json_t *read_object(const char *path, ane_error *e) {

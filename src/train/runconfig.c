@@ -12,8 +12,7 @@
 static const char FORMAT[] = "anemone run";
 enum { VERSION = 1, CONFIG_LIMIT = 16 << 20 };
 
-/* ---- members of structs by table
- * ---------------------------------------------------------------------------------- */
+/* ---- members of structs by table ----------------------------------------------------------------------- */
 
 typedef enum kind { INT32, INT64, FLOAT, DOUBLE, BOOL, STRING, SCHEDULE } kind;
 typedef struct member {
@@ -158,8 +157,7 @@ bool ane_run_config_same_model(
     return same;
 }
 
-/* ---- the file
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the file ------------------------------------------------------------------------------------------ */
 
 static json_t *checksum(uint32_t x) {
     char text[16];

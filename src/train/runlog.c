@@ -37,8 +37,7 @@ bool ane_runlog_sync(ane_runlog *log, ane_error *e) {
     return ane_fail(e, ANE_ERROR_IO, log->path, "Cannot sync the log: %s.", strerror(errno));
 }
 
-/* ---- cutting
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- cutting ------------------------------------------------------------------------------------------- */
 
 /* Does a line belong to the first `step` steps? */
 static bool belongs(const char *text, size_t n, int64_t step) {
@@ -69,8 +68,7 @@ bool ane_runlog_cut(ane_runlog *log, int64_t step, ane_error *e) {
     return ane_fail(e, ANE_ERROR_IO, log->path, "Cannot cut the log: %s.", strerror(errno));
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 /* The finished line in one go: a crash may tear it, but lines never mix. */
 static bool write_line(ane_runlog *log, ane_error *e) {

@@ -66,8 +66,7 @@ bool ane_trainer_evaluate(ane_trainer *t, ane_error *e) {
     return ane_runlog_eval(&t->log, t->state.step, &v, e);
 }
 
-/* ---- samples
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- samples ------------------------------------------------------------------------------------------- */
 
 /* Tokens of a sample: the prompt, then what the model adds. */
 typedef struct sample {
@@ -120,8 +119,7 @@ bool ane_trainer_sample(ane_trainer *t, ane_error *e) {
     return ok;
 }
 
-/* ---- saving and ending
- * --------------------------------------------------------------------------------------------- */
+/* ---- saving and ending --------------------------------------------------------------------------------- */
 
 bool ane_trainer_save(ane_trainer *t, bool must, ane_error *e) {
     ane_error reason = {0};

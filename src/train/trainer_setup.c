@@ -26,8 +26,7 @@ void ane_trainer_free(ane_trainer *t) {
     free(t->tokens);
 }
 
-/* ---- what new and resumed runs share
- * ------------------------------------------------------------------------------ */
+/* ---- what new and resumed runs share ------------------------------------------------------------------- */
 
 static bool check_model(const ane_trainer *t, ane_error *e) {
     const ane_model_config *c = &t->config.model;
@@ -101,8 +100,7 @@ bool ane_trainer_make(ane_trainer *t, ane_error *e) {
     return true;
 }
 
-/* ---- new runs
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- new runs ------------------------------------------------------------------------------------------ */
 
 static bool claim_folder(ane_trainer *t, const char *out, ane_error *e) {
     if (!out || !*out)

@@ -6,8 +6,8 @@
 static void peak_is_plausible(void **state) {
     (void)state;
     double one = ane_peak_flops(1);
-    assert_true(one > 1e7);  /* slower than 10 MFLOP/s: nothing was measured */
-    assert_true(one < 1e13); /* faster than any core: the work was dropped */
+    assert_true(one > 1e7);               /* slower than 10 MFLOP/s: nothing was measured */
+    assert_true(one < 1e13);              /* faster than any core: the work was dropped */
     assert_true(ane_peak_flops(2) > 1e7); /* how much more depends on who else is running */
     assert_true(ane_peak_flops(0) > 0);
 }

@@ -11,8 +11,10 @@ int main(void) {
     mil_value x = mil_input(f, "x", mil_tensor(MIL_FP32, 2, (int64_t[]){1, 4}));
     mil_output(f, "y", mil_silu(f, x));
     char *text = mil_program_ok(p, &e) ? mil_print(p, &e) : NULL;
-    if (!text) fprintf(stderr, "%s: %s\n", e.where, e.message);
-    else fputs(text, stdout);
+    if (!text)
+        fprintf(stderr, "%s: %s\n", e.where, e.message);
+    else
+        fputs(text, stdout);
     mil_program_free(p);
     free(text);
     return text ? 0 : 1;

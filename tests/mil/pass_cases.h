@@ -19,7 +19,7 @@ static inline mil_function *new_function(mil_program **p) {
     return mil_function_new(*p, "main");
 }
 
-/* ---- running ---- */
+/* ---- running ------------------------------------------------------------------------------------------- */
 
 static inline mil_array random_array(const mil_type *type, ane_rng *rng) {
     mil_array a = {.type = *type, .data = calloc((size_t)mil_type_count(type), sizeof(double))};

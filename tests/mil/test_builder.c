@@ -24,7 +24,7 @@ static const char *name_of(const mil_function *f, mil_value v) {
     return f->values[v].name;
 }
 
-/* ---- names ---- */
+/* ---- names --------------------------------------------------------------------------------------------- */
 
 static void test_generated_names(void **state) {
     (void)state;
@@ -84,7 +84,7 @@ static void test_many_names(void **state) {
     mil_program_free(p);
 }
 
-/* ---- inputs, outputs, parameters ---- */
+/* ---- inputs, outputs, parameters ----------------------------------------------------------------------- */
 
 static void test_outputs(void **state) {
     (void)state;
@@ -156,7 +156,7 @@ static void test_bad_inputs(void **state) {
     mil_program_free(p);
 }
 
-/* ---- errors stick ---- */
+/* ---- errors stick -------------------------------------------------------------------------------------- */
 
 static void test_sticky_errors(void **state) {
     (void)state;
@@ -200,7 +200,7 @@ static void test_no_function(void **state) {
     mil_output(NULL, "y", 0);
 }
 
-/* ---- constants ---- */
+/* ---- constants ----------------------------------------------------------------------------------------- */
 
 static double element(const mil_function *f, mil_value v, int64_t i) {
     return mil_constant_at(&f->values[v].type, f->values[v].constant->data, i);
@@ -283,7 +283,7 @@ static void test_elements(void **state) {
     }
 }
 
-/* ---- reading arguments ---- */
+/* ---- reading arguments --------------------------------------------------------------------------------- */
 
 static void test_arguments(void **state) {
     (void)state;
@@ -310,7 +310,7 @@ static void test_arguments(void **state) {
     mil_program_free(p);
 }
 
-/* ---- every typed function makes its operation ---- */
+/* ---- every typed function makes its operation ---------------------------------------------------------- */
 
 static mil_value all_unary(mil_function *f, mil_value x) {
     x = mil_exp(f, x), x = mil_log(f, x, 1), x = mil_sqrt(f, x), x = mil_rsqrt(f, x, 1),

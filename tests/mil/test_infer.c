@@ -3,7 +3,7 @@
 
 #include "mil/shape.h"
 
-/* ---- what holds for every operation ---- */
+/* ---- what holds for every operation -------------------------------------------------------------------- */
 
 static void test_row_checks(void **state) {
     (void)state;
@@ -40,7 +40,7 @@ static void test_result_must_be_a_type(void **state) {
     end_refused(mil_add(f, a, b), "add", ANE_ERROR_SHAPE, "too large");
 }
 
-/* ---- element by element ---- */
+/* ---- element by element -------------------------------------------------------------------------------- */
 
 static void test_elementwise(void **state) {
     (void)state;
@@ -92,7 +92,7 @@ static void test_gelu(void **state) {
         mil_gelu(f, F(2), "FAST"));
 }
 
-/* ---- over axes ---- */
+/* ---- over axes ----------------------------------------------------------------------------------------- */
 
 static void test_reduce(void **state) {
     (void)state;
@@ -129,7 +129,7 @@ static void test_layer_norm(void **state) {
         mil_layer_norm(f, F(2, 3), 1, last, T(MIL_FP16, 3), MIL_NONE, 1e-5));
 }
 
-/* ---- products ---- */
+/* ---- products ------------------------------------------------------------------------------------------ */
 
 static mil_value conv(mil_value x, mil_value w, mil_conv_options options) {
     return mil_conv_with(f, x, w, &options);

@@ -1,7 +1,7 @@
 /* Operations that move or unpack elements: the type of the result, and each way to get it wrong. */
 #include "mil/infer_cases.h"
 
-/* ---- moving elements ---- */
+/* ---- moving elements ----------------------------------------------------------------------------------- */
 
 static void test_reshape(void **state) {
     (void)state;
@@ -184,7 +184,7 @@ static void test_scatter(void **state) {
         mil_scatter(f, F(7, 4), T(MIL_INT32, 5), T(MIL_FP16, 5, 4), 0, "add"));
 }
 
-/* ---- low precision ---- */
+/* ---- low precision ------------------------------------------------------------------------------------- */
 
 static void test_quantize(void **state) {
     (void)state;

@@ -65,7 +65,7 @@ static void assert_type(const mil_function *f, const char *name, const char *typ
     assert_string_equal(mil_type_print(mil_type_of(f, mil_find(f, name)), text, sizeof text), type);
 }
 
-/* ---- programs as others write them ---- */
+/* ---- programs as others write them --------------------------------------------------------------------- */
 
 static void test_samples_survive_printing(void **state) {
     (void)state;
@@ -261,7 +261,7 @@ static void test_numbers(void **state) {
     mil_program_free(p);
 }
 
-/* ---- what is wrong, and where ---- */
+/* ---- what is wrong, and where -------------------------------------------------------------------------- */
 
 static void test_header_errors(void **state) {
     (void)state;

@@ -16,7 +16,7 @@ static int count_ops(const mil_function *f, mil_opcode opcode) {
     return n;
 }
 
-/* ---- dead code ---- */
+/* ---- dead code ----------------------------------------------------------------------------------------- */
 
 static void test_dead_code(void **state) {
     (void)state;
@@ -36,7 +36,7 @@ static void test_dead_code(void **state) {
     mil_program_free(p);
 }
 
-/* ---- common subexpressions ---- */
+/* ---- common subexpressions ----------------------------------------------------------------------------- */
 
 static void test_cse(void **state) {
     (void)state;
@@ -99,7 +99,7 @@ static void test_cse_blobs(void **state) {
     mil_program_free(p);
 }
 
-/* ---- constant folding ---- */
+/* ---- constant folding ---------------------------------------------------------------------------------- */
 
 static void test_fold_evaluates(void **state) {
     (void)state;
@@ -208,7 +208,7 @@ static void test_fold_views(void **state) {
     mil_program_free(p);
 }
 
-/* ---- expansion ---- */
+/* ---- expansion ----------------------------------------------------------------------------------------- */
 
 static void test_expand_attention(void **state) {
     (void)state;
@@ -308,7 +308,7 @@ static void test_expand_fails_cleanly(void **state) {
     mil_program_free(p);
 }
 
-/* ---- the table ---- */
+/* ---- the table ----------------------------------------------------------------------------------------- */
 
 static void test_table(void **state) {
     (void)state;

@@ -36,7 +36,7 @@ static void test_small(void **state) {
     mil_program_free(p);
 }
 
-/* ---- types ---- */
+/* ---- types --------------------------------------------------------------------------------------------- */
 
 static void test_types(void **state) {
     (void)state;
@@ -90,7 +90,7 @@ static void test_dtypes(void **state) {
     assert_false(mil_dtype_is_float((mil_dtype)99));
 }
 
-/* ---- programs and functions ---- */
+/* ---- programs and functions ---------------------------------------------------------------------------- */
 
 static void test_functions(void **state) {
     (void)state;
@@ -141,7 +141,7 @@ static void test_dialects(void **state) {
     mil_program_free(changed);
 }
 
-/* ---- copying ---- */
+/* ---- copying ------------------------------------------------------------------------------------------- */
 
 static void test_clone(void **state) {
     (void)state;
@@ -183,7 +183,7 @@ static void test_clone_keeps_the_error(void **state) {
     mil_program_free(copy);
 }
 
-/* ---- counting ---- */
+/* ---- counting ------------------------------------------------------------------------------------------ */
 
 static void test_flops(void **state) {
     (void)state;

@@ -29,7 +29,7 @@ static double *random_array(int64_t n, double scale, double shift, uint64_t seed
     return x;
 }
 
-/* ---- the mathematics: everything [token][channel] ---- */
+/* ---- the mathematics: everything [token][channel] ------------------------------------------------------ */
 
 typedef struct parameters {
     double *norm1, *q, *k, *v, *o, *norm2, *gate, *up, *down;
@@ -97,7 +97,7 @@ static void block(double *y, const double *x, int n, const parameters *w) {
     }
 }
 
-/* ---- the program ---- */
+/* ---- the program --------------------------------------------------------------------------------------- */
 
 static mil_named_array parameter(const mil_function *f, const char *name, uint64_t seed) {
     const mil_type *type = mil_type_of(f, mil_find(f, name));

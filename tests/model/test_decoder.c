@@ -68,7 +68,7 @@ static void refused(void **state) {
     ane_device_close(device);
 }
 
-/* ---- llama2.c's own output ---- */
+/* ---- llama2.c's own output ----------------------------------------------------------------------------- */
 
 static int32_t best(const float *logits, int n) {
     int32_t at = 0;

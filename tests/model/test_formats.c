@@ -217,7 +217,7 @@ static void newest_checkpoint(void **state) {
     assert_error(&e, ANE_ERROR_FORMAT, "no checkpoint");
 }
 
-/* ---- bad files ---- */
+/* ---- bad files ----------------------------------------------------------------------------------------- */
 
 static void refused_llama2c(void **state) {
     (void)state;

@@ -44,7 +44,7 @@ static ane_safetensors *open_golden(void) {
     return s;
 }
 
-/* ---- PyTorch ---- */
+/* ---- PyTorch ------------------------------------------------------------------------------------------- */
 
 static void compare_gradients(const ane_weights *gradients, const ane_safetensors *golden, double tolerance) {
     for (int i = 0; i < gradients->n_tensors; i++) {
@@ -125,7 +125,7 @@ static void half_precision(void **state) {
     ane_safetensors_close(golden);
 }
 
-/* ---- itself ---- */
+/* ---- itself -------------------------------------------------------------------------------------------- */
 
 static ane_weights *tiny(bool tied) {
     ane_error e = {0};

@@ -94,7 +94,7 @@ static void test_accumulation(void **state) {
     json_decref(b);
 }
 
-/* ---- stumbling ---- */
+/* ---- stumbling ----------------------------------------------------------------------------------------- */
 
 /* A gradient that is no number changes nothing but the count of steps. */
 static void test_skipped_step(void **state) {
@@ -226,8 +226,7 @@ static void test_full_disk(void **state) {
     assert_non_null(strstr(w.last, "was not saved"));
 }
 
-/* ---- models, data, folders
- * ------------------------------------------------------------------------------------------ */
+/* ---- models, data, folders ----------------------------------------------------------------------------- */
 
 static void test_from_weights(void **state) {
     (void)state;
