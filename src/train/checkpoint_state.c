@@ -135,6 +135,11 @@ static bool parse_state(const json_t *root, const char *path, ane_train_state *s
     if (strcmp(format, FORMAT) != 0 || version != VERSION)
         return ane_fail(e, ANE_ERROR_FORMAT, path, "Expected \"%s\" version %d, found \"%s\" version %d.",
             FORMAT, VERSION, format, version);
+    if (step < 0 || position < 0 || tokens < 0 || good_steps < 0)
+        return ane_fail(e, ANE_ERROR_FORMAT, path,
+            "Expected counts of at least 0, found step %lld, data_position %lld, tokens %lld, good_steps "
+            "%lld.",
+            (long long)step, (long long)position, (long long)tokens, (long long)good_steps);
     s->step = step;
     s->data_position = position;
     s->tokens = tokens;

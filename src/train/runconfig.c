@@ -226,6 +226,7 @@ static bool parse(ane_run_config *c, const char *path, ane_error *e) {
     c->data_checksum = (uint32_t)strtoul(data, NULL, 16);
     return fill_from(&c->options, options, OPTIONS, o, path, e) &&
            fill_from(&c->model, model, MODELS, m, path, e) &&
+           (ane_model_config_check(&c->model, e) || ane_at(e, path)) &&
            ane_precision_from_name(&c->precision, precision, e) && read_files(c, files, path, e);
 }
 

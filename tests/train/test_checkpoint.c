@@ -224,6 +224,11 @@ static void test_lying_state(void **state) {
         rewrite(in_run(run, 2, "state.json"), cases[i].text);
         expect_newest(run, 1, 1, cases[i].part);
     }
+    ane_error e = {0};
+    ane_train_state negative = {.step = -3, .loss_scale = 1};
+    assert_ok(ane_checkpoint_write_state(run, &negative, &e), &e);
+    assert_false(ane_checkpoint_read_state(run, &negative, false, &e));
+    assert_error(&e, ANE_ERROR_FORMAT, "at least 0, found step -3");
     thing_free(&x);
 }
 

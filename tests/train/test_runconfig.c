@@ -97,7 +97,8 @@ static void test_bad_files(void **state) {
         {"\"lr\": 0", "\"lr\": null, \"z\": 0", "\"lr\""}, {"\"n_layers\"", "\"m\"", "\"n_layers\""},
         {"\"decay_all\": true", "\"decay_all\": 1", "\"decay_all\""}, {"\"stories15m\"", "7", "\"model\""},
         {"\"bf16\"", "\"bf17\"", "bf17"}, {"\"/data/a.txt\"", "1", "\"data\""},
-        {"\"threads\"", "\"t\"", "threads"}};
+        {"\"threads\"", "\"t\"", "threads"},
+        {"\"norm_eps\": ", "\"norm_eps\": 9e99, \"z\": ", "rms_norm_eps"}};
     const char *run = test_folder();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ane_error e = {0};
