@@ -26,8 +26,9 @@ mil_value mil_back_slice(mil_grad_state *g, mil_value x, int axis, int64_t begin
 mil_value mil_back_pad(mil_grad_state *g, mil_value x, int axis, int64_t before, int64_t after) {
     if (x == MIL_NONE || (before == 0 && after == 0)) return x;
     int32_t amounts[2 * MIL_MAX_RANK] = {0};
-    amounts[2 * axis] = (int32_t)before;
-    amounts[2 * axis + 1] = (int32_t)after;
+    size_t pair = 2 * (size_t)axis;
+    amounts[pair] = (int32_t)before;
+    amounts[pair + 1] = (int32_t)after;
     return mil_pad(g->b, x, amounts, 0);
 }
 

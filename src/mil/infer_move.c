@@ -74,7 +74,7 @@ static bool split_sizes(
 bool mil_infer_split(const mil_function *f, const mil_operation *op, mil_type *results, ane_error *e) {
     const mil_type *x = mil_arg_type(f, op, "x");
     int32_t axis;
-    int64_t sizes[MOST_PARTS];
+    int64_t sizes[MOST_PARTS] = {0};
     if (op->n_results > MOST_PARTS)
         return ane_fail(e, ANE_ERROR_UNSUPPORTED, NULL, "%d parts; at most %d are supported",
             (int)op->n_results, MOST_PARTS);

@@ -100,6 +100,7 @@ static bool append_function(mil_program *p, mil_function *f, ane_error *e) {
     program_storage *s = (program_storage *)p;
     if (!mil_grow(p->arena, &p->functions, &s->function_capacity, p->n_functions, sizeof *p->functions))
         return mil_no_memory(e, f->name);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): mil_grow has made room */
     p->functions[p->n_functions++] = f;
     return true;
 }
@@ -164,6 +165,7 @@ static bool copy_value(mil_function *to, const mil_value_info *from) {
     mil_builder *b = to->builder;
     if (!mil_grow(arena, &to->values, &b->value_capacity, to->n_values, sizeof *to->values)) return false;
     mil_value_info *v = &to->values[to->n_values++];
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): mil_grow has made room */
     *v = *from;
     mil_name_entry *entry = mil_name_entry_of(to, from->name);
     if (!entry) return false;
@@ -177,6 +179,7 @@ static bool copy_operation(mil_function *to, const mil_operation *from) {
     mil_builder *b = to->builder;
     if (!mil_grow(arena, &to->ops, &b->op_capacity, to->n_ops, sizeof *to->ops)) return false;
     mil_operation *op = &to->ops[to->n_ops++];
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): mil_grow has made room */
     *op = *from;
     if (!(op->results = copy_bytes(arena, from->results, (size_t)from->n_results * sizeof *op->results)))
         return false;

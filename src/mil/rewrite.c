@@ -60,7 +60,8 @@ static bool append_copy(mil_rewrite *r, int32_t index, mil_value *results, ane_e
 bool mil_rewrite_copy(mil_rewrite *r, int32_t index, ane_error *e) {
     const mil_operation *op = &r->from->ops[index];
     mil_value *results = calloc((size_t)op->n_results, sizeof *results);
-    bool ok = results ? append_copy(r, index, results, e) : mil_no_memory(e, op->info->name);
+    if (!results) return mil_no_memory(e, op->info->name);
+    bool ok = append_copy(r, index, results, e);
     if (ok) {
         mil_operation *made = &r->to->ops[r->to->n_ops - 1];
         made->label = op->label;

@@ -1,8 +1,6 @@
-/* Token streams: every format, what is refused, the split, the cache, and the order of windows. */
-#include "support/support.h"
+/* Token streams: every format, what is refused, the split, and the cache. */
+#include "data_fixture.h"
 
-#include "anemone/data.h"
-#include "base/file.h"
 #include "text/tokenizer.h"
 #include "train/data.h"
 
@@ -11,83 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* --- files --- */
-
-static const char *path_of(const char *name) {
-    static char paths[8][256];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, 256, "%s/%s", test_folder(), name);
-    return path;
-}
-
-static const char *write_bytes(const char *name, const void *data, size_t size) {
-    ane_error e = {0};
-    const char *path = path_of(name);
-    assert_ok(ane_write_file(path, data, size, &e), &e);
-    return path;
-}
-
-static const char *write_text(const char *name, const char *text) {
-    return write_bytes(name, text, strlen(text));
-}
-
-/* ids 0, 1, ..., n - 1 (mod `modulus`) of `width` bytes behind `words` words of header */
-static const char *write_ids(
-    const char *name, int64_t n, int64_t modulus, int width, const uint32_t *header, size_t words) {
-    size_t bytes = 4 * words + (size_t)n * (size_t)width;
-    unsigned char *data = calloc(1, bytes + 4);
-    assert_non_null(data);
-    if (words) memcpy(data, header, 4 * words);
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t id = (uint32_t)(i % modulus);
-        memcpy(data + 4 * words + (size_t)(i * width), &id, (size_t)width); /* little endian */
-    }
-    const char *path = write_bytes(name, data, bytes);
-    free(data);
-    return path;
-}
-
-static const char *write_llmc(
-    const char *name, uint32_t magic, uint32_t version, int32_t count, int64_t n, int width) {
-    uint32_t header[256] = {magic, version, (uint32_t)count};
-    return write_ids(name, n, 1000, width, header, 256);
-}
-
-static ane_dataset *open_files(const char *const *files, int n, ane_data_options o, const ane_tokenizer *t) {
-    ane_error e = {0};
-    o.n_files = n;
-    o.files = files;
-    ane_dataset *d = ane_dataset_open(&o, t, &e);
-    assert_ok(d, &e);
-    return d;
-}
-
-static ane_dataset *open_one(const char *path, ane_data_options o, const ane_tokenizer *t) {
-    return open_files(&path, 1, o, t);
-}
-
-static void refuse(
-    const char *path, ane_data_options o, const ane_tokenizer *t, ane_code code, const char *part) {
-    ane_error e = {0};
-    o.n_files = 1;
-    o.files = &path;
-    assert_null(ane_dataset_open(&o, t, &e));
-    if (!strstr(e.where, path)) fail_msg("the report should name %s, not \"%s\"", path, e.where);
-    assert_error(&e, code, part);
-}
-
-static ane_data_options plain(int32_t vocab_size) {
-    return (ane_data_options){.vocab_size = vocab_size, .bos_id = -1};
-}
-
-static ane_tokenizer *byte_tokenizer(void) {
-    ane_error e = {0};
-    ane_tokenizer *t = ane_tokenizer_bytes(&e);
-    assert_ok(t, &e);
-    return t;
-}
 
 /* --- formats --- */
 
@@ -419,165 +340,6 @@ static void split_at_blank_lines(void **state) {
     ane_tokenizer_free(kinds[1]);
 }
 
-/* --- windows --- */
-
-static void permutations(void **state) {
-    (void)state;
-    const uint64_t sizes[] = {1, 2, 3, 4, 5, 16, 17, 1000, 4096, 4097};
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-        uint64_t n = sizes[k], key[4] = {k, 2, 3, 4}, moved = 0;
-        unsigned char *seen = calloc(1, n);
-        for (uint64_t i = 0; i < n; i++) {
-            uint64_t p = ane_permute(i, n, key);
-            assert_true(p < n && !seen[p]);
-            seen[p] = 1;
-            moved += p != i;
-        }
-        if (n >= 16) assert_true(moved > n * 3 / 4);
-        free(seen);
-    }
-    uint64_t key[4] = {1, 2, 3, 4}, huge = (uint64_t)1 << 61;
-    assert_true(ane_permute(huge - 1, huge, key) < huge);
-}
-
-/* Where element 0 goes must not depend on the size of things: over many keys every place is equally likely.
- */
-static void permutations_are_even(void **state) {
-    (void)state;
-    enum { N = 10, KEYS = 20000 };
-    int count[N] = {0};
-    for (uint64_t k = 0; k < KEYS; k++)
-        count[ane_permute(0, N, (uint64_t[]){k * 0x9e3779b97f4a7c15u, k ^ 77, k << 32, ~k})]++;
-    double chi2 = 0;
-    for (int i = 0; i < N; i++) chi2 += (count[i] - KEYS / N) * (count[i] - KEYS / N) / (double)(KEYS / N);
-    assert_true(chi2 < 40); /* 9 degrees of freedom: 40 has p < 1e-5 */
-}
-
-enum { SEQ = 7, BATCH = 3 };
-
-/* All windows' first tokens of an epoch, in order; token i of file k is 1000 k + i. */
-static void epoch_starts(
-    const ane_dataset *d, uint64_t seed, int64_t number, int64_t windows, int32_t *starts) {
-    ane_error e = {0};
-    int32_t tokens[SEQ], targets[SEQ];
-    for (int64_t i = 0; i < windows; i++) {
-        assert_ok(
-            ane_dataset_batch(d, ANE_TRAIN, seed, number * windows + i, 1, SEQ, tokens, targets, &e), &e);
-        starts[i] = tokens[0];
-        for (int32_t k = 0; k < SEQ; k++) {
-            assert_int_equal(tokens[k], starts[i] + k);
-            assert_int_equal(targets[k], starts[i] + k + 1);
-        }
-    }
-}
-
-static ane_dataset *two_files(void) {
-    uint16_t ids[2][500];
-    for (int i = 0; i < 500; i++) ids[0][i] = (uint16_t)i, ids[1][i] = (uint16_t)(1000 + i);
-    const char *files[] = {
-        write_bytes("w1.bin", ids[0], sizeof ids[0]), write_bytes("w2.bin", ids[1], 2 * 101)};
-    return open_files(files, 2, plain(2000), NULL);
-}
-
-static void each_window_once_an_epoch(void **state) {
-    (void)state;
-    ane_dataset *d = two_files();
-    enum { WINDOWS = 499 / SEQ + 100 / SEQ };
-    assert_int_equal(ane_dataset_windows(d, ANE_TRAIN, SEQ), WINDOWS);
-    assert_int_equal(ane_dataset_windows(d, ANE_TRAIN, 0), 0);
-    int32_t starts[6][WINDOWS];
-    int orders_differ = 0, phases_differ = 0;
-    for (int number = 0; number < 6; number++) {
-        epoch_starts(d, 1, number, WINDOWS, starts[number]);
-        bool covered[2000] = {false};
-        bool seen[2000] = {false};
-        int all = 0;
-        for (int i = 0; i < WINDOWS; i++) {
-            int32_t s = starts[number][i];
-            assert_false(seen[s]);
-            seen[s] = true;
-            for (int k = 0; k < SEQ; k++) all += !covered[s + k], covered[s + k] = true;
-        }
-        assert_true(
-            all >= 599 - 2 * SEQ - 2 * (SEQ - 1)); /* all but less than a window at an end of each file */
-        orders_differ += number && memcmp(starts[number], starts[0], sizeof starts[0]) != 0;
-        phases_differ += number && starts[number][0] % SEQ != starts[0][0] % SEQ;
-    }
-    assert_int_equal(orders_differ, 5);
-    assert_true(phases_differ > 0);
-    ane_dataset_free(d);
-}
-
-static void batches_follow_from_their_numbers(void **state) {
-    (void)state;
-    ane_error e = {0};
-    ane_dataset *d = two_files(), *again = two_files();
-    int32_t rows[12][SEQ], one[SEQ], t[BATCH * SEQ], u[BATCH * SEQ], targets[BATCH * SEQ];
-    for (int i = 0; i < 12; i++) {
-        assert_ok(ane_dataset_batch(d, ANE_TRAIN, 9, i, 1, SEQ, one, targets, &e), &e);
-        memcpy(rows[i], one, sizeof one);
-    }
-    for (int i = 3; i >= 0; i--) { /* rows of a batch are windows in order, whatever was asked for before */
-        assert_ok(ane_dataset_batch(again, ANE_TRAIN, 9, i, BATCH, SEQ, t, targets, &e), &e);
-        assert_memory_equal(t, rows[BATCH * i], sizeof t);
-    }
-    assert_ok(ane_dataset_batch(d, ANE_TRAIN, 10, 0, BATCH, SEQ, u, targets, &e), &e);
-    assert_memory_not_equal(t, u, sizeof t);
-    ane_dataset_free(d);
-    ane_dataset_free(again);
-}
-
-static void validation_is_always_the_same_windows(void **state) {
-    (void)state;
-    ane_error e = {0};
-    ane_data_options o = plain(1000);
-    o.validation = 0.5;
-    ane_dataset *d = open_one(write_ids("v.bin", 400, 1000, 2, NULL, 0), o, NULL);
-    int64_t windows = ane_dataset_windows(d, ANE_VALIDATION, SEQ);
-    assert_int_equal(windows, 199 / SEQ);
-    for (uint64_t seed = 0; seed < 3; seed++) {
-        bool seen[400] = {false};
-        for (int64_t i = 0; i < windows; i++) {
-            int32_t tokens[SEQ], targets[SEQ];
-            assert_ok(
-                ane_dataset_batch(d, ANE_VALIDATION, seed, windows * 3 + i, 1, SEQ, tokens, targets, &e), &e);
-            assert_int_equal((tokens[0] - 200) % SEQ, 0);
-            assert_false(seen[tokens[0]]);
-            seen[tokens[0]] = true;
-        }
-    }
-    ane_dataset_free(d);
-}
-
-static void batches_that_cannot_be(void **state) {
-    (void)state;
-    ane_error e = {0};
-    ane_data_options o = plain(1000);
-    o.validation = 0.1;
-    const char *files[] = {
-        write_ids("x1.bin", 100, 1000, 2, NULL, 0), write_ids("x2.bin", 50, 1000, 2, NULL, 0)};
-    ane_dataset *d = open_files(files, 2, o, NULL);
-    int32_t t[200], u[200];
-    assert_ok(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 1, 89, t, u, &e), &e);
-    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 1, 90, t, u, &e));
-    assert_error(&e, ANE_ERROR_ARGUMENT,
-        "A sequence of 90 needs 91 tokens in one file, but the training data has at most 90.");
-    assert_false(ane_dataset_batch(d, ANE_VALIDATION, 0, 0, 1, 10, t, u, &e));
-    assert_error(
-        &e, ANE_ERROR_ARGUMENT, "needs 11 tokens in one file, but the validation data has at most 10");
-    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 1, INT32_MAX, t, u, &e));
-    assert_error(&e, ANE_ERROR_ARGUMENT, "needs 2147483648 tokens");
-    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 0, 5, t, u, &e));
-    assert_error(&e, ANE_ERROR_ARGUMENT, "must be positive; they are 0 and 5");
-    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, 0, 1, -5, t, u, &e));
-    assert_error(&e, ANE_ERROR_ARGUMENT, "must be positive; they are 1 and -5");
-    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, -1, 1, 5, t, u, &e));
-    assert_error(&e, ANE_ERROR_ARGUMENT, "There is no batch number -1");
-    assert_false(ane_dataset_batch(d, ANE_TRAIN, 0, INT64_MAX / 2, 8, 5, t, u, &e));
-    assert_error(&e, ANE_ERROR_ARGUMENT, "There is no batch number");
-    ane_dataset_free(d);
-}
-
 static void checksums_tell_data_apart(void **state) {
     (void)state;
     ane_data_options o = plain(1000), held_out = o;
@@ -610,12 +372,6 @@ int main(void) {
         cmocka_unit_test(split_by_position),
         cmocka_unit_test(split_at_documents),
         cmocka_unit_test(split_at_blank_lines),
-        cmocka_unit_test(permutations),
-        cmocka_unit_test(permutations_are_even),
-        cmocka_unit_test(each_window_once_an_epoch),
-        cmocka_unit_test(batches_follow_from_their_numbers),
-        cmocka_unit_test(validation_is_always_the_same_windows),
-        cmocka_unit_test(batches_that_cannot_be),
         cmocka_unit_test(checksums_tell_data_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
