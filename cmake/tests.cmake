@@ -9,10 +9,16 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 file(GLOB_RECURSE ANEMONE_TEST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/test_*.c)
 file(GLOB ANEMONE_TEST_SUPPORT CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.c)
 add_library(anemone_test_support STATIC ${ANEMONE_TEST_SUPPORT})
-target_include_directories(anemone_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src)
+target_include_directories(anemone_test_support PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/tests
+  ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(anemone_test_support PUBLIC
   ANEMONE_ROOT="${PROJECT_SOURCE_DIR}" _GNU_SOURCE)
 target_link_libraries(anemone_test_support PUBLIC anemone_static anemone_link PkgConfig::CMOCKA)
+
+if(TARGET anemone_emulator)
+  target_compile_definitions(anemone_test_support PUBLIC ANEMONE_EMULATOR_LIBRARY="$<TARGET_FILE:anemone_emulator>")
+  add_dependencies(anemone_test_support anemone_emulator)
+endif()
 
 foreach(source ${ANEMONE_TEST_SOURCES})
   file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/tests ${source})

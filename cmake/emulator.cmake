@@ -1,0 +1,53 @@
+# The emulated framework, where GNU's Objective-C runtime and GNUstep's Foundation are found: a library of its own
+# that is loaded with dlopen(). The library and the program never need it.
+option(ANEMONE_EMULATOR "Build the emulator of Apple's framework when GNUstep is found" ON)
+if(NOT ANEMONE_EMULATOR OR APPLE)
+  return()
+endif()
+# The runtime's headers stand among the compiler's own; clang needs to be told gcc's, last, so that they shadow nothing.
+file(GLOB OBJC_FOLDERS /usr/lib/gcc/${CMAKE_LIBRARY_ARCHITECTURE}/*/include /usr/lib/gcc/*/*/include)
+find_path(OBJC_INCLUDE_DIR objc/runtime.h HINTS ${OBJC_FOLDERS})
+find_library(OBJC_LIBRARY NAMES objc libobjc.so.4)
+find_library(GNUSTEP_BASE_LIBRARY NAMES gnustep-base libgnustep-base.so.1.28)
+find_path(GNUSTEP_INCLUDE_DIR Foundation/Foundation.h PATH_SUFFIXES GNUstep)
+if(NOT OBJC_INCLUDE_DIR OR NOT OBJC_LIBRARY OR NOT GNUSTEP_BASE_LIBRARY)
+  message(STATUS "emulator: not built, since GNUstep was not found: scripts/setup --emulator installs it")
+  return()
+endif()
+message(STATUS "emulator: built on ${GNUSTEP_BASE_LIBRARY}")
+
+enable_language(ASM)
+file(GLOB ANEMONE_EMULATOR_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/emulator/*.c ${PROJECT_SOURCE_DIR}/emulator/*.S)
+add_library(anemone_emulator SHARED ${ANEMONE_EMULATOR_SOURCES})
+set_source_files_properties(${PROJECT_SOURCE_DIR}/emulator/data_files.S PROPERTIES
+  OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/data/ane_chips.json;${PROJECT_SOURCE_DIR}/data/ane_recorded.json")
+target_include_directories(anemone_emulator PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src
+  ${PROJECT_SOURCE_DIR}/data)
+target_compile_definitions(anemone_emulator PRIVATE _GNU_SOURCE)
+target_compile_options(anemone_emulator PRIVATE $<$<COMPILE_LANGUAGE:C>:-fvisibility=hidden>
+  $<$<COMPILE_LANGUAGE:C>:SHELL:-idirafter ${OBJC_INCLUDE_DIR}>)
+# Its own copy of libanemone stays its own; Foundation is needed though no symbol of C's names it.
+target_link_libraries(anemone_emulator PRIVATE anemone_static anemone_link -Wl,--no-as-needed ${GNUSTEP_BASE_LIBRARY}
+  ${OBJC_LIBRARY} -Wl,--as-needed)
+target_link_options(anemone_emulator PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,defs)
+include(GNUInstallDirs)
+install(TARGETS anemone_emulator DESTINATION ${CMAKE_INSTALL_LIBDIR})
+
+# A program of a user of Apple's framework: a test of its own, where the compiler speaks Objective-C.
+if(ANEMONE_TESTS AND GNUSTEP_INCLUDE_DIR)
+  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-prog-name=cc1obj OUTPUT_VARIABLE CC1OBJ OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND EXISTS "${CC1OBJ}")
+    enable_language(OBJC)
+    add_executable(emulator_user_program tests/emulator/user_program.m)
+    set_target_properties(emulator_user_program PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    target_include_directories(emulator_user_program SYSTEM PRIVATE ${GNUSTEP_INCLUDE_DIR})
+    target_compile_options(emulator_user_program PRIVATE -std=gnu11 -fobjc-exceptions -fconstant-string-class=NSConstantString)
+    target_compile_definitions(emulator_user_program PRIVATE _NATIVE_OBJC_EXCEPTIONS)
+    target_link_libraries(emulator_user_program PRIVATE -Wl,--no-as-needed anemone_emulator ${GNUSTEP_BASE_LIBRARY}
+      ${OBJC_LIBRARY} ${CMAKE_DL_LIBS} -Wl,--as-needed)
+    add_test(NAME emulator.user_program COMMAND emulator_user_program)
+    set_tests_properties(emulator.user_program PROPERTIES TIMEOUT 60)
+  else()
+    message(STATUS "emulator: its Objective-C test is skipped, since this compiler has no Objective-C: install gobjc")
+  endif()
+endif()
