@@ -32,22 +32,3 @@ target_link_libraries(anemone_emulator PRIVATE anemone_static anemone_link -Wl,-
 target_link_options(anemone_emulator PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,defs)
 include(GNUInstallDirs)
 install(TARGETS anemone_emulator DESTINATION ${CMAKE_INSTALL_LIBDIR})
-
-# A program of a user of Apple's framework: a test of its own, where the compiler speaks Objective-C.
-if(ANEMONE_TESTS AND GNUSTEP_INCLUDE_DIR)
-  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-prog-name=cc1obj OUTPUT_VARIABLE CC1OBJ OUTPUT_STRIP_TRAILING_WHITESPACE)
-  if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND EXISTS "${CC1OBJ}")
-    enable_language(OBJC)
-    add_executable(emulator_user_program tests/emulator/user_program.m)
-    set_target_properties(emulator_user_program PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-    target_include_directories(emulator_user_program SYSTEM PRIVATE ${GNUSTEP_INCLUDE_DIR})
-    target_compile_options(emulator_user_program PRIVATE -std=gnu11 -fobjc-exceptions -fconstant-string-class=NSConstantString)
-    target_compile_definitions(emulator_user_program PRIVATE _NATIVE_OBJC_EXCEPTIONS)
-    target_link_libraries(emulator_user_program PRIVATE -Wl,--no-as-needed anemone_emulator ${GNUSTEP_BASE_LIBRARY}
-      ${OBJC_LIBRARY} ${CMAKE_DL_LIBS} -Wl,--as-needed)
-    add_test(NAME emulator.user_program COMMAND emulator_user_program)
-    set_tests_properties(emulator.user_program PROPERTIES TIMEOUT 60)
-  else()
-    message(STATUS "emulator: its Objective-C test is skipped, since this compiler has no Objective-C: install gobjc")
-  endif()
-endif()

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MOST_CHANNELS = 65536 }; /* field notes 2.1.8 */
+
 /* Rules of `anemone check` that stop the compiler. The others are about speed, about surfaces (em_program_fits),
  * about wrong numbers (behaviours.c), or have a quirk of their own. `chips_to`: up to that generation only, 0: all. */
 static const struct {
@@ -79,13 +81,15 @@ static bool check_dialect(const mil_program *p, ane_error *e) {
 }
 
 static bool check_dimensions(const mil_function *f, ane_error *e) {
-    int64_t most = em_quirk_value(EM_QUIRK_MAX_DIM);
-    for (int v = 0; most != EM_NO_LIMIT && v < f->n_values; v++) {
+    int64_t widest = em_quirk_value(EM_QUIRK_MAX_DIM), most = widest > MOST_CHANNELS ? widest : MOST_CHANNELS;
+    for (int v = 0; widest != EM_NO_LIMIT && v < f->n_values; v++) {
         const mil_type *t = &f->values[v].type;
-        for (int i = 0; i < t->rank; i++)
-            if (t->dim[i] > most)
+        for (int i = 0; i < t->rank; i++) {
+            int64_t limit = i >= t->rank - 2 ? widest : most;
+            if (t->dim[i] > limit)
                 return ane_fail(e, ANE_ERROR_UNSUPPORTED, f->values[v].name,
-                    "quirk max-dim: dimension %" PRId64 " is larger than %" PRId64, t->dim[i], most);
+                    "quirk max-dim: dimension %d is %" PRId64 ", larger than %" PRId64, i, t->dim[i], limit);
+        }
     }
     return true;
 }

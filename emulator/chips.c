@@ -26,7 +26,8 @@ static double number(const json_t *chip, const char *name, ane_error *e) {
 }
 
 static const char *text(const json_t *chip, const char *name, ane_error *e) {
-    const char *value = json_string_value(json_object_get(chip, name));
+    const json_t *entry = json_object_get(chip, name);
+    const char *value = json_string_value(json_is_object(entry) ? json_object_get(entry, "value") : entry);
     if (!value) ane_fail(e, ANE_ERROR_FORMAT, "ane_chips.json", "expected a text \"%s\" for each chip", name);
     return value ? value : "";
 }
@@ -46,6 +47,7 @@ static void read_chip(em_chip *chip, const json_t *json, ane_error *e) {
         {"int8_factor", &chip->rates.int8_factor},
         {"matmul_factor", &chip->rates.matmul_factor},
         {"dispatch_ms", &chip->rates.dispatch_ms},
+        {"op_us", &chip->rates.op_us},
         {"bandwidth_gbs", &chip->rates.bandwidth_gbs},
         {"conflict_gbs", &chip->rates.conflict_gbs},
         {"resident_gbs", &chip->rates.resident_gbs},

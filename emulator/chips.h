@@ -13,6 +13,7 @@ typedef struct em_rates {
     double int8_factor;    /* int8 products beside fp16 ones */
     double matmul_factor;  /* matmul takes this many times the conv's time for the same product */
     double dispatch_ms;    /* one evaluation of an empty program, with its way through the daemon */
+    double op_us;          /* of each operation, whatever it does */
     double bandwidth_gbs;  /* streaming weights and surfaces */
     double conflict_gbs;   /* streaming weights with channels a multiple of 4,096 */
     double resident_gbs;   /* weights of operations that fit the working set */

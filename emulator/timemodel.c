@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-enum { CONFLICT_CHANNELS = 4096 };
-
 static double count(const mil_type *t) {
     return (double)mil_type_count(t);
 }
@@ -41,7 +39,7 @@ static em_cost_op conv_cost(const mil_function *f, const mil_operation *op) {
         .flops = 2 * count(mil_type_of(f, op->results[0])) * count(w) / (double)w->dim[0],
         .weight_bytes = stored_bytes(f, weight),
         .int8 = from_int8(f, weight) && from_int8(f, mil_arg_value(op, "x")),
-        .conflict = w->dim[0] % CONFLICT_CHANNELS == 0 && w->dim[1] % CONFLICT_CHANNELS == 0,
+        .conflict = w->dim[0] % EM_CONFLICT_CHANNELS == 0 && w->dim[1] % EM_CONFLICT_CHANNELS == 0,
     };
 }
 
@@ -128,7 +126,7 @@ static double op_ms(const em_rates *r, const em_cost_op *op) {
 
 double em_model_ms(const em_rates *r, const em_cost *cost) {
     double ms = r->dispatch_ms + cost->surface_bytes * 1e-6 / r->bandwidth_gbs;
-    for (int i = 0; i < cost->n_ops; i++) ms += op_ms(r, &cost->ops[i]);
+    for (int i = 0; i < cost->n_ops; i++) ms += r->op_us * 1e-3 + op_ms(r, &cost->ops[i]);
     double beyond = cost->largest_value_bytes - r->sram_mb * 1048576;
     if (beyond > 0) ms += 2 * beyond * 1e-6 / r->bandwidth_gbs;
     return ms;

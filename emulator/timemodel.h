@@ -1,6 +1,6 @@
 /* timemodel.h - how long a program would take on a chip: modelled, from operations, bytes and dispatch.
  *
- *     time = dispatch + sum over operations of max(arithmetic, weights) + surfaces / bandwidth + spill
+ *     time = dispatch + sum over products of (start + max(arithmetic, weights)) + surfaces / bandwidth + spill
  *     arithmetic = FLOPs / peak          (int8 faster, matmul slower than conv, by the chip's factors)
  *     weights    = bytes / resident rate   when the operation's weights fit the working set
  *                  bytes / conflict rate   when its channels are a multiple of 4,096
@@ -12,6 +12,9 @@
 
 #include "anemone/mil.h"
 #include "emulator/chips.h"
+
+/* Weights whose channels are a multiple of this stream slowly (ane-spec 5.8). */
+enum { EM_CONFLICT_CHANNELS = 4096 };
 
 /* What of a program costs time, for every chip alike. */
 typedef struct em_cost_op {

@@ -20,9 +20,7 @@ extern int IOSurfaceLock(IOSurfaceRef surface, uint32_t options, uint32_t *seed)
 extern int IOSurfaceUnlock(IOSurfaceRef surface, uint32_t options, uint32_t *seed);
 extern void *IOSurfaceGetBaseAddress(IOSurfaceRef surface);
 extern void CFRelease(const void *object);
-#ifndef __OBJC2__
-extern id objc_msgSend(id receiver, SEL selector, ...);
-#endif
+extern void objc_msgSend(void); /* as Apple declares it */
 #define FRAMEWORK "libanemone_emulator.so"
 #endif
 
