@@ -10,7 +10,8 @@ if(GNUSTEP_INCLUDE_DIR AND CMAKE_C_COMPILER_ID STREQUAL "GNU" AND EXISTS "${CC1O
   set(CMAKE_OBJC_COMPILER ${CMAKE_C_COMPILER})
   enable_language(OBJC)
   add_executable(emulator_user_program tests/emulator/user_program.m)
-  set_target_properties(emulator_user_program PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  set_target_properties(emulator_user_program PROPERTIES LINKER_LANGUAGE C
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_include_directories(emulator_user_program SYSTEM PRIVATE ${GNUSTEP_INCLUDE_DIR})
   target_compile_options(emulator_user_program PRIVATE -std=gnu11 -fobjc-exceptions
     -fconstant-string-class=NSConstantString)
