@@ -152,7 +152,8 @@ static void test_attributes(void **state) {
     em_weight w = em_identity(blob, 4);
     oid model = em_ready(EM_CONV, 1, &w);
     oid inner = CALL0(oid, model, "model"), attributes = CALL0(oid, inner, "modelAttributes");
-    oid status = em_item(em_get(attributes, "NetworkStatusList"), 0), input = em_item(em_get(status, "LiveInputList"), 0);
+    oid status = em_item(em_get(attributes, "NetworkStatusList"), 0),
+        input = em_item(em_get(status, "LiveInputList"), 0);
     assert_string_equal(em_utf8(em_get(input, "Name")), "x");
     assert_string_equal(em_utf8(em_get(input, "Type")), "Float16");
     assert_int_equal(CALL0(int, em_get(input, "Channels"), "intValue"), EM_CHANNELS);
@@ -172,20 +173,24 @@ static void test_clients(void **state) {
     (void)state;
     EM_NEEDS_LIBRARY();
     em_weight w = em_identity(blob, 4);
-    oid model = em_ready(EM_CONV, 1, &w), inner = CALL0(oid, model, "model"), error = NULL, none = em_table(0, NULL, NULL);
+    oid model = em_ready(EM_CONV, 1, &w), inner = CALL0(oid, model, "model"), error = NULL,
+        none = em_table(0, NULL, NULL);
     oid client = CALL0(oid, em_class("_ANEClient"), "sharedConnection");
-    oid x = em_surface(EM_BYTES), y = em_surface(EM_BYTES), request = em_request_of(1, &x, 1, &y, NULL, NULL, 0);
+    oid x = em_surface(EM_BYTES), y = em_surface(EM_BYTES),
+        request = em_request_of(1, &x, 1, &y, NULL, NULL, 0);
     em_fill(x, EM_ELEMENTS, 1, 0);
     assert_true(CALL0(obool, client, "beginRealTimeTask"));
-    assert_true(SEND(obool, (oid, void *, oid, oid, oid, oid *), client, "evaluateRealTimeWithModel:options:request:error:", inner,
-        none, request, &error));
+    assert_true(SEND(obool, (oid, void *, oid, oid, oid, oid *), client,
+        "evaluateRealTimeWithModel:options:request:error:", inner, none, request, &error));
     assert_true(em_at(y, 0) == 4);
     assert_true(CALL0(obool, client, "endRealTimeTask"));
-    assert_true(SEND(obool, (oid, void *, oid, oid, oid, unsigned, oid *), client, "doEvaluateDirectWithModel:options:request:qos:error:",
-        model, none, request, 21, &error));
+    assert_true(SEND(obool, (oid, void *, oid, oid, oid, unsigned, oid *), client,
+        "doEvaluateDirectWithModel:options:request:qos:error:", model, none, request, 21, &error));
     obool value = 0;
-    assert_true(SEND(obool, (oid, void *, oid, oid, unsigned, int, oid, oid, obool *, oid *), CALL0(oid, model, "program"),
-        "processRequest:model:qos:qIndex:modelStringID:options:returnValue:error:", request, model, 21, 0, NULL, none, &value, &error));
+    assert_true(SEND(obool, (oid, void *, oid, oid, unsigned, int, oid, oid, obool *, oid *),
+        CALL0(oid, model, "program"),
+        "processRequest:model:qos:qIndex:modelStringID:options:returnValue:error:", request, model, 21, 0,
+        NULL, none, &value, &error));
     assert_true(value);
     assert_false(SEND(obool, (oid, void *, oid, oid, oid, unsigned, oid *), client,
         "prepareChainingWithModel:options:chainingReq:qos:error:", inner, none, NULL, 21, &error));
@@ -200,19 +205,23 @@ static void test_chaining_objects(void **state) {
     (void)state;
     EM_NEEDS_LIBRARY();
     oid surface = em_surface(64), zero = em_int(0);
-    oid buffer = SEND(oid, (oid, void *, oid, oid, long long), em_class("_ANEBuffer"), "bufferWithIOSurfaceObject:symbolIndex:source:",
-        em_wrap(surface), zero, 1LL);
-    oid sets = SEND(oid, (oid, void *, oid, oid), em_class("_ANEIOSurfaceOutputSets"), "objectWithstatsSurRef:outputBuffer:", surface,
-        em_list(1, &buffer));
-    oid chaining = SEND(oid, (oid, void *, oid, oid, oid, oid, oid, oid, oid, oid, oid), em_class("_ANEChainingRequest"),
-        "chainingRequestWithInputs:outputSets:lbInputSymbolId:lbOutputSymbolId:procedureIndex:signalEvents:transactionHandle:"
-        "fwEnqueueDelay:memoryPoolId:",
-        em_list(1, &buffer), em_list(1, &sets), NULL, NULL, NULL, em_list(0, NULL), zero, zero, zero);
+    oid buffer = SEND(oid, (oid, void *, oid, oid, long long), em_class("_ANEBuffer"),
+        "bufferWithIOSurfaceObject:symbolIndex:source:", em_wrap(surface), zero, 1LL);
+    oid sets = SEND(oid, (oid, void *, oid, oid), em_class("_ANEIOSurfaceOutputSets"),
+        "objectWithstatsSurRef:outputBuffer:", surface, em_list(1, &buffer));
+    oid chaining =
+        SEND(oid, (oid, void *, oid, oid, oid, oid, oid, oid, oid, oid, oid), em_class("_ANEChainingRequest"),
+            "chainingRequestWithInputs:outputSets:lbInputSymbolId:lbOutputSymbolId:procedureIndex:"
+            "signalEvents:transactionHandle:"
+            "fwEnqueueDelay:memoryPoolId:",
+            em_list(1, &buffer), em_list(1, &sets), NULL, NULL, NULL, em_list(0, NULL), zero, zero, zero);
     assert_true(CALL0(obool, chaining, "validate"));
-    assert_null(SEND(oid, (oid, void *, oid, oid), em_class("_ANEIOSurfaceOutputSets"), "objectWithstatsSurRef:outputBuffer:", NULL,
-        em_list(1, &buffer)));
-    oid set = SEND(oid, (oid, void *, unsigned, unsigned, uint64_t, obool, obool), em_class("_ANEOutputSetEnqueue"),
-        "outputSetWithProcedureIndex:setIndex:signalValue:signalNotRequired:isOpenLoop:", 0, 3, (uint64_t)9, 0, 1);
+    assert_null(SEND(oid, (oid, void *, oid, oid), em_class("_ANEIOSurfaceOutputSets"),
+        "objectWithstatsSurRef:outputBuffer:", NULL, em_list(1, &buffer)));
+    oid set =
+        SEND(oid, (oid, void *, unsigned, unsigned, uint64_t, obool, obool), em_class("_ANEOutputSetEnqueue"),
+            "outputSetWithProcedureIndex:setIndex:signalValue:signalNotRequired:isOpenLoop:", 0, 3,
+            (uint64_t)9, 0, 1);
     assert_int_equal(CALL0(uint64_t, set, "signalValue"), 9);
     em_surface_free(surface);
 }
@@ -220,15 +229,17 @@ static void test_chaining_objects(void **state) {
 static void test_classes_are_there_by_name(void **state) {
     (void)state;
     EM_NEEDS_LIBRARY();
-    static const char *const names[] = {"_ANEInMemoryModelDescriptor", "_ANEInMemoryModel", "_ANEModel", "_ANERequest",
-        "_ANEIOSurfaceObject", "_ANEClient", "_ANEPerformanceStats", "_ANESharedEvents", "_ANESharedSignalEvent",
-        "_ANESharedWaitEvent", "_ANEChainingRequest", "_ANEBuffer", "_ANEIOSurfaceOutputSets", "_ANEInputBuffersReady",
-        "_ANEOutputSetEnqueue", "_ANEDeviceInfo", "_ANEQoSMapper", "_ANEWeight", "_ANEVirtualClient", "_ANESandboxingHelper"};
+    static const char *const names[] = {"_ANEInMemoryModelDescriptor", "_ANEInMemoryModel", "_ANEModel",
+        "_ANERequest", "_ANEIOSurfaceObject", "_ANEClient", "_ANEPerformanceStats", "_ANESharedEvents",
+        "_ANESharedSignalEvent", "_ANESharedWaitEvent", "_ANEChainingRequest", "_ANEBuffer",
+        "_ANEIOSurfaceOutputSets", "_ANEInputBuffersReady", "_ANEOutputSetEnqueue", "_ANEDeviceInfo",
+        "_ANEQoSMapper", "_ANEWeight", "_ANEVirtualClient", "_ANESandboxingHelper"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!em_class(names[i])) fail_msg("%s is not there", names[i]);
     assert_true(em_configure("chip=M5 Max"));
     assert_string_equal(em_utf8(CALL0(oid, em_class("_ANEDeviceInfo"), "aneSubType")), "h17");
-    assert_int_equal(SEND(int, (oid, void *, unsigned), em_class("_ANEQoSMapper"), "programPriorityForQoS:", 21), 5);
+    assert_int_equal(
+        SEND(int, (oid, void *, unsigned), em_class("_ANEQoSMapper"), "programPriorityForQoS:", 21), 5);
 }
 
 /* ---- what goes wrong ---- */
@@ -266,11 +277,13 @@ static void test_descriptors_are_strict(void **state) {
     EM_NEEDS_LIBRARY();
     em_weight w = em_identity(blob, 3);
     oid class = em_class("_ANEInMemoryModelDescriptor"), table = em_weight_table(1, &w);
-    assert_null(SEND(oid, (oid, void *, oid, oid, oid), class, "modelWithMILText:weights:optionsPlist:", em_text(EM_CONV), table, NULL));
+    assert_null(SEND(oid, (oid, void *, oid, oid, oid), class,
+        "modelWithMILText:weights:optionsPlist:", em_text(EM_CONV), table, NULL));
     oid key = em_text("@model_path/weights/w.bin"), bad = em_int(1);
     assert_null(em_descriptor(EM_CONV, em_table(1, &key, &bad)));
     assert_null(em_model_with(NULL));
-    const char *hex = em_utf8(CALL0(oid, em_model_with(em_descriptor(EM_CONV, table)), "hexStringIdentifier"));
+    const char *hex =
+        em_utf8(CALL0(oid, em_model_with(em_descriptor(EM_CONV, table)), "hexStringIdentifier"));
     assert_int_equal(strlen(hex), 3 * 64 + 2);
     assert_int_equal(strncmp(hex + 65, "e3b0c44298fc1c149afbf4c8996fb924", 32), 0); /* SHA-256 of nothing */
     assert_true(em_configure("quirk=empty-weights:nil"));
@@ -305,18 +318,19 @@ static void test_requests_are_checked(void **state) {
     (void)state;
     EM_NEEDS_LIBRARY();
     em_weight w = em_identity(blob, 3);
-    oid model = em_ready(EM_CONV, 1, &w), x[] = {em_surface(EM_BYTES), em_surface(EM_BYTES)}, small = em_surface(64);
+    oid model = em_ready(EM_CONV, 1, &w), x[] = {em_surface(EM_BYTES), em_surface(EM_BYTES)},
+        small = em_surface(64);
     check_request_fails(model, NULL, "status=0x1d");
     check_request_fails(model, em_request_of(2, x, 1, x, NULL, NULL, 0), "status=0x1d");
     check_request_fails(model, em_request_of(1, &small, 1, x, NULL, NULL, 0), "the surface holds 64 bytes");
     oid in = em_wrap(x[0]), one = em_int(1), zero = em_int(0);
     oid request = SEND(oid, (oid, void *, oid, oid, oid, oid, oid, oid, oid), em_class("_ANERequest"),
-        "requestWithInputs:inputIndices:outputs:outputIndices:weightsBuffer:perfStats:procedureIndex:", em_list(1, &in),
-        em_list(1, &one), em_list(1, &in), em_list(1, &zero), NULL, NULL, zero);
+        "requestWithInputs:inputIndices:outputs:outputIndices:weightsBuffer:perfStats:procedureIndex:",
+        em_list(1, &in), em_list(1, &one), em_list(1, &in), em_list(1, &zero), NULL, NULL, zero);
     check_request_fails(model, request, "status=0x2");
     assert_null(SEND(oid, (oid, void *, oid, oid, oid, oid, oid, oid, oid), em_class("_ANERequest"),
-        "requestWithInputs:inputIndices:outputs:outputIndices:weightsBuffer:perfStats:procedureIndex:", em_list(1, &in),
-        em_list(0, NULL), em_list(1, &in), em_list(1, &zero), NULL, NULL, zero));
+        "requestWithInputs:inputIndices:outputs:outputIndices:weightsBuffer:perfStats:procedureIndex:",
+        em_list(1, &in), em_list(0, NULL), em_list(1, &in), em_list(1, &zero), NULL, NULL, zero));
     assert_null(em_wrap(NULL));
     em_surface_free(x[0]);
     em_surface_free(x[1]);
