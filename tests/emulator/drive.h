@@ -195,7 +195,7 @@ static inline oid em_model_with(oid descriptor) {
 /* <temporary folder>/<identifier>, as the framework looks for it. */
 static inline const char *em_folder(oid model) {
     typedef oid temporary(void);
-    static char folder[2048];
+    static _Thread_local char folder[2048];
     snprintf(folder, sizeof folder, "%s/%s", em_utf8(FUNCTION(temporary *, "NSTemporaryDirectory")()),
         em_utf8(CALL0(oid, model, "hexStringIdentifier")));
     return folder;
