@@ -38,6 +38,9 @@ static void warm_up(void) {
         "NSProcessInfo", "NSUUID", "NSURL", "NSThread", "NSException"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         (void)em_responds((id)(void *)em_class(names[i]), "alloc");
+    id list = em_mutable_dictionary();
+    em_put(list, "number", em_number(1));
+    (void)em_plist_of(em_plist_data(list));
 }
 
 void em_boot(void) __attribute__((constructor, noinline));

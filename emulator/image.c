@@ -23,13 +23,12 @@ void em_image_free(em_image *image) {
 
 static bool add_file(em_image *image, const char *path, uint64_t offset, uint64_t size, ane_error *e) {
     em_image_file *grown = realloc(image->files, (size_t)(image->n_files + 1) * sizeof *grown);
-    if (grown) image->files = grown;
-    char *copy = strdup(path);
-    if (!grown || !copy) {
-        free(copy);
-        return ane_fail(e, ANE_ERROR_MEMORY, path, "no memory for a weight file");
-    }
-    image->files[image->n_files++] = (em_image_file){copy, offset, size};
+    if (!grown) return ane_fail(e, ANE_ERROR_MEMORY, path, "no memory for a weight file");
+    image->files = grown;
+    em_image_file *file = &image->files[image->n_files];
+    *file = (em_image_file){strdup(path), offset, size};
+    if (!file->path) return ane_fail(e, ANE_ERROR_MEMORY, path, "no memory for a path");
+    image->n_files++;
     return true;
 }
 
@@ -102,8 +101,10 @@ bool em_image_write(const em_image *image, const char *folder, ane_error *e) {
     }
     em_put(plist, "MIL", em_string(image->text));
     em_put(plist, "Weights", files);
+    size_t size = 0;
+    const void *bytes = em_data_bytes(em_plist_data(plist), &size);
     char *net = ane_join_path(folder, "net.plist"), *data = ane_join_path(folder, "data");
-    bool ok = net && data && em_write_plist(plist, net);
+    bool ok = net && data && bytes && ane_write_file(net, bytes, size, e);
     if (ok && image->n_files) ok = ane_write_file(data, image->data, image->data_size, e);
     free(net);
     free(data);
@@ -127,11 +128,17 @@ static bool read_files(em_image *image, id files, ane_error *e) {
     return true;
 }
 
+static id read_plist(const char *folder, ane_error *e) {
+    size_t size = 0;
+    char *text = read_below(folder, "net.plist", &size, e);
+    id plist = text ? em_plist_of(em_data(text, size)) : nil;
+    free(text);
+    return em_is_kind_of(plist, "NSDictionary") ? plist : nil;
+}
+
 bool em_image_read(em_image *image, const char *folder, ane_error *e) {
     *image = (em_image){0};
-    char *path = ane_join_path(folder, "net.plist");
-    id plist = path ? em_read_plist(path) : nil;
-    free(path);
+    id plist = read_plist(folder, e);
     id text = plist ? em_get(plist, "MIL") : nil, files = plist ? em_get(plist, "Weights") : nil;
     if (!em_is_kind_of(text, "NSString") || !em_is_kind_of(files, "NSDictionary"))
         return ane_fail(e, ANE_ERROR_IO, folder, "expected the net.plist of a compiled program");

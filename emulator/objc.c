@@ -183,13 +183,16 @@ void em_raise(const char *text) {
     abort(); /* -raise does not return */
 }
 
-bool em_write_plist(id dictionary, const char *path) {
-    return MSG(BOOL, (id, SEL, id, BOOL), dictionary, "writeToFile:atomically:", em_string(path), YES);
+id em_plist_data(id dictionary) {
+    enum { XML = 100 }; /* NSPropertyListXMLFormat_v1_0 */
+    return MSG(id, (id, SEL, id, unsigned long, id *), class_object("NSPropertyListSerialization"),
+        "dataFromPropertyList:format:errorDescription:", dictionary, XML, NULL);
 }
 
-id em_read_plist(const char *path) {
-    return MSG(
-        id, (id, SEL, id), class_object("NSDictionary"), "dictionaryWithContentsOfFile:", em_string(path));
+id em_plist_of(id data) {
+    return MSG(id, (id, SEL, id, unsigned long, unsigned long *, id *),
+        class_object("NSPropertyListSerialization"),
+        "propertyListFromData:mutabilityOption:format:errorDescription:", data, 0, NULL, NULL);
 }
 
 id em_uuid(void) {

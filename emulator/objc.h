@@ -45,9 +45,9 @@ id em_mutable_dictionary(void);
 void em_put(id dictionary, const char *key, id value);
 /* NSTemporaryDirectory() without a slash at its end, into `path`. */
 bool em_temporary_folder(char *path, size_t size);
-/* A dictionary as a property list. */
-bool em_write_plist(id dictionary, const char *path);
-id em_read_plist(const char *path); /* nil when there is none */
+/* A dictionary as the data of a property list, and back; nil on failure. */
+id em_plist_data(id dictionary);
+id em_plist_of(id data);
 id em_path_of_url(id url);
 id em_url(const char *path);
 id em_uuid(void);
