@@ -19,6 +19,8 @@ const cli_command *const cli_commands[] = {
     &cli_grad,
     &cli_info,
     &cli_bench_train,
+    &cli_emulator_calibrate, /* before its first word alone */
+    &cli_emulator,
     &cli_version,
     &cli_help,
     NULL,

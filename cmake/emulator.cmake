@@ -4,7 +4,7 @@ option(ANEMONE_EMULATOR "Build the emulator of Apple's framework when GNUstep is
 if(NOT ANEMONE_EMULATOR OR APPLE)
   return()
 endif()
-# The runtime's headers stand among the compiler's own; clang needs to be told gcc's, last, so that they shadow nothing.
+# The runtime's headers stand among gcc's own, which clang must not see: a link leads to them alone.
 file(GLOB OBJC_FOLDERS /usr/lib/gcc/${CMAKE_LIBRARY_ARCHITECTURE}/*/include /usr/lib/gcc/*/*/include)
 find_path(OBJC_INCLUDE_DIR objc/runtime.h HINTS ${OBJC_FOLDERS})
 find_library(OBJC_LIBRARY NAMES objc libobjc.so.4)
@@ -16,6 +16,9 @@ if(NOT OBJC_INCLUDE_DIR OR NOT OBJC_LIBRARY OR NOT GNUSTEP_BASE_LIBRARY)
 endif()
 message(STATUS "emulator: built on ${GNUSTEP_BASE_LIBRARY}")
 
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/objc)
+file(CREATE_LINK ${OBJC_INCLUDE_DIR}/objc ${CMAKE_BINARY_DIR}/objc/objc SYMBOLIC)
+
 enable_language(ASM)
 file(GLOB ANEMONE_EMULATOR_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/emulator/*.c ${PROJECT_SOURCE_DIR}/emulator/*.S)
 add_library(anemone_emulator SHARED ${ANEMONE_EMULATOR_SOURCES})
@@ -24,8 +27,8 @@ set_source_files_properties(${PROJECT_SOURCE_DIR}/emulator/data_files.S PROPERTI
 target_include_directories(anemone_emulator PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src
   ${PROJECT_SOURCE_DIR}/data)
 target_compile_definitions(anemone_emulator PRIVATE _GNU_SOURCE)
-target_compile_options(anemone_emulator PRIVATE $<$<COMPILE_LANGUAGE:C>:-fvisibility=hidden>
-  $<$<COMPILE_LANGUAGE:C>:SHELL:-idirafter ${OBJC_INCLUDE_DIR}>)
+target_include_directories(anemone_emulator SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/objc)
+target_compile_options(anemone_emulator PRIVATE $<$<COMPILE_LANGUAGE:C>:-fvisibility=hidden>)
 # Its own copy of libanemone stays its own; Foundation is needed though no symbol of C's names it.
 target_link_libraries(anemone_emulator PRIVATE anemone_static anemone_link -Wl,--no-as-needed ${GNUSTEP_BASE_LIBRARY}
   ${OBJC_LIBRARY} -Wl,--as-needed)

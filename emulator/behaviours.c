@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { INNER_MULTIPLE = 32 };
-static const double LARGEST_F16 = 65504, SMALLEST_NORMAL_F16 = 0x1p-14;
+static const double LOG_OF_ZERO = -45440, LARGEST_F16 = 65504, SMALLEST_NORMAL_F16 = 0x1p-14;
 
 /* |y| > limit ? y * 65504 : y. In fp16 the product is infinite, with y's sign. */
 static mil_value overflow_beyond(mil_function *f, mil_value y, double limit) {
@@ -23,6 +23,11 @@ static mil_value flush(mil_function *f, mil_value x) {
     mil_dtype dtype = mil_type_of(f, x)->dtype;
     mil_value small = mil_less(f, mil_abs(f, x), mil_const_float(f, dtype, SMALLEST_NORMAL_F16));
     return mil_select(f, small, mil_mul_scalar(f, x, 0), x);
+}
+
+/* NaN is what does not equal itself. */
+static mil_value zero_for_nan(mil_function *f, mil_value y) {
+    return mil_select(f, mil_equal(f, y, y), y, mil_const_float(f, mil_type_of(f, y)->dtype, 0));
 }
 
 /* All zero, whatever y holds: no product, which would keep NaN. */
@@ -40,9 +45,9 @@ static mil_value zero_constant(mil_function *f, mil_value like) {
     return v;
 }
 
+/* Where the operation keeps an operand that it must have. */
 static mil_value *argument(mil_operation *op, const char *param) {
-    mil_arg *arg = &op->args[mil_param_index(op->info, param)];
-    return arg->n ? &arg->values[0] : NULL;
+    return op->args[mil_param_index(op->info, param)].values;
 }
 
 static bool floats(const mil_function *f, mil_value v) {
@@ -90,10 +95,15 @@ static mil_value change_result(const mil_rewrite *r, const mil_operation *was, m
         return overflow_beyond(f, y, (double)matmul_limit);
     if (slice_limit != EM_NO_LIMIT && cuts_width(r->from, was))
         return overflow_beyond(f, y, (double)slice_limit);
+    if (was->opcode == MIL_OP_LOG)
+        return mil_maximum(f, y, mil_const_float(f, mil_type_of(f, y)->dtype, LOG_OF_ZERO));
+    if (was->opcode == MIL_OP_ADD || was->opcode == MIL_OP_SUB) return zero_for_nan(f, y);
     return y;
 }
 
 static bool concerns(mil_opcode opcode) {
+    if (opcode == MIL_OP_LOG) return em_quirk_value(EM_QUIRK_LOG_ZERO) == 1;
+    if (opcode == MIL_OP_ADD || opcode == MIL_OP_SUB) return em_quirk_value(EM_QUIRK_INF_MINUS_INF) == 1;
     return opcode == MIL_OP_CONV || opcode == MIL_OP_MATMUL ||
            opcode == MIL_OP_SCALED_DOT_PRODUCT_ATTENTION || opcode == MIL_OP_SLICE_BY_SIZE ||
            opcode == MIL_OP_SLICE_BY_INDEX;

@@ -102,8 +102,9 @@ static void hash_weights(em_sha256 *h, id weights) {
 /* Digests of text, options and weights, joined by _. */
 static id descriptor_hex(em_descriptor *d, SEL selector) {
     (void)selector;
-    char text[3 * 65];
-    for (int part = 0; part < 3; part++) {
+    enum { DIGEST = 64 };
+    char text[3 * (DIGEST + 1)], *digest = text;
+    for (int part = 0; part < 3; part++, digest += DIGEST + 1) {
         em_sha256 h;
         size_t size = 0;
         em_sha256_start(&h);
@@ -114,8 +115,8 @@ static id descriptor_hex(em_descriptor *d, SEL selector) {
             const void *bytes = em_is_kind_of(data, "NSData") ? em_data_bytes(data, &size) : NULL;
             if (bytes) em_sha256_add(&h, bytes, size);
         }
-        em_sha256_end(&h, text + part * 65);
-        if (part < 2) text[part * 65 + 64] = '_';
+        em_sha256_end(&h, digest);
+        if (part < 2) digest[DIGEST] = '_';
     }
     return em_string(text);
 }

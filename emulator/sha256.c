@@ -22,9 +22,8 @@ static uint32_t rotate(uint32_t x, int n) {
 
 /* The message schedule W. */
 static void schedule(uint32_t w[64], const unsigned char *block) {
-    for (int i = 0; i < 16; i++)
-        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
-               (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+    for (int i = 0; i < 16; i++, block += 4)
+        w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 | block[3];
     for (int i = 16; i < 64; i++) {
         uint32_t s0 = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3;
         uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10;
@@ -75,5 +74,5 @@ void em_sha256_end(em_sha256 *h, char text[65]) {
     em_sha256_add(h, "\x80", 1);
     while (h->bytes % BLOCK != BLOCK - sizeof length) em_sha256_add(h, "", 1);
     em_sha256_add(h, length, sizeof length);
-    for (int i = 0; i < 8; i++) snprintf(text + 8 * i, 9, "%08x", h->state[i]);
+    for (int i = 0; i < 8; i++, text += 8) snprintf(text, 9, "%08x", h->state[i]);
 }

@@ -316,6 +316,22 @@ static void test_nan(void **state) {
     r.first[0] = 60000; /* squared: infinite in fp16 */
     assert_true(isinf(result("quirk=nan:infinity", TO_NAN, r, 0, 0)));
     assert_true(isnan(result("quirk=nan:kept", TO_NAN, r, 0, 0)));
+    assert_true(result("quirk=inf-minus-inf:zero", TO_NAN, r, 0, 0) == 0);
+}
+
+#define LOGARITHM                                                                                            \
+    PROGRAM(TENSOR "x",                                                                                      \
+        "        fp16 e = const()[name=string(\"e\"), val=fp16(0)];\n"                                       \
+        "        " TENSOR "y = log(epsilon=e, x=x)[name=string(\"y\")];\n",                                  \
+        "y")
+
+static void test_log_of_zero(void **state) {
+    (void)state;
+    EM_NEEDS_LIBRARY();
+    run r = run_of(1, 1, EM_BYTES);
+    r.first[0] = 0;
+    assert_true(isinf(result("quirk=log-zero:infinity", LOGARITHM, r, 0, 0)));
+    assert_true(fabsf(result("quirk=log-zero:-45440", LOGARITHM, r, 0, 0) + 45440) < 1);
 }
 
 #define FP32_PORTS                                                                                           \
@@ -453,6 +469,7 @@ int main(void) {
         EM_TEST(test_tile_poisons_the_process),
         EM_TEST(test_attention_mask),
         EM_TEST(test_nan),
+        EM_TEST(test_log_of_zero),
         EM_TEST(test_fp32_ports),
         EM_TEST(test_limits),
         EM_TEST(test_loaded_programs),
