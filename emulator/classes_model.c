@@ -152,6 +152,7 @@ typedef struct in_memory {
     id program;
     uint64_t state;
     id descriptor;
+    em_program *fresh; /* what compile made, for the first load */
     bool compiled;
 } in_memory;
 
@@ -184,6 +185,7 @@ static void in_memory_dealloc(in_memory *m, SEL selector) {
     id *owned[] = {&m->attributes, &m->hex, &m->connection, &m->url, &m->options_file, &m->model, &m->program,
         &m->descriptor};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) em_set(owned[i], nil);
+    em_program_release(m->fresh);
     em_super_dealloc((id)m);
 }
 
@@ -219,8 +221,8 @@ static void count_compile(anemone_emulator_counts *counts, const void *context) 
     counts->modelled_compile_ms += em_model_compile_ms(&em_state_settings()->chip->rates, context);
 }
 
-/* Compile to net.plist and data; what the compiler made is thrown away: load makes it from them. */
-static bool compile_sources(const in_memory *m, ane_error *e) {
+/* Compile to net.plist and data. The program is kept for the load that follows; later ones make it from those files. */
+static bool compile_sources(in_memory *m, ane_error *e) {
     em_image image;
     const char *folder = folder_of(m);
     if (!em_image_from_sources(&image, folder, e)) return false;
@@ -229,6 +231,8 @@ static bool compile_sources(const in_memory *m, ane_error *e) {
     if (ok) program = em_program_new(&image, e);
     ok = program && em_image_write(&image, folder, e);
     if (ok) em_state_count(count_compile, &program->cost);
+    em_program_release(m->fresh);
+    m->fresh = ok ? em_program_retain(program) : NULL;
     em_program_release(program);
     em_image_free(&image);
     return ok;
@@ -259,7 +263,10 @@ static void count_load(anemone_emulator_counts *counts, const void *context) {
     counts->modelled_load_ms += em_state_settings()->chip->rates.load_ms;
 }
 
-static em_program *load_program(const in_memory *m, ane_error *e) {
+static em_program *load_program(in_memory *m, ane_error *e) {
+    em_program *fresh = m->fresh;
+    m->fresh = NULL;
+    if (fresh) return fresh;
     em_image image;
     const char *folder = folder_of(m);
     bool sources = em_quirk_value(EM_QUIRK_RELOAD) == EM_RELOAD_NEW && m->compiled;
@@ -409,6 +416,7 @@ static const em_ivar in_memory_ivars[] = {
     EM_IVAR(in_memory, "_program", "@", program),
     EM_IVAR(in_memory, "_state", "Q", state),
     EM_IVAR(in_memory, "_descriptor", "@", descriptor),
+    EM_IVAR(in_memory, "_fresh", "^v", fresh),
     EM_IVAR(in_memory, "_compiled", "C", compiled),
     {0},
 };

@@ -46,6 +46,7 @@ static json_t *settings(void) {
 }
 
 char *anemone_emulator_describe(void) {
+    if (em_state_chips()->n == 0) return NULL;
     json_t *chips = json_object_get(em_state_chips()->data, "chips");
     json_t *all = json_pack("{s:O, s:o, s:o, s:o, s:s}", "chips", chips, "quirks", quirks(), "faults",
         faults(), "settings", settings(), "message", anemone_emulator_message());

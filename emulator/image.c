@@ -92,6 +92,16 @@ bool em_image_from_sources(em_image *image, const char *folder, ane_error *e) {
     return ane_fail(e, ANE_ERROR_IO, folder, "cannot read model.mil");
 }
 
+/* Without fsync: a file of the temporary folder need not outlive the machine. */
+static bool write_below(const char *folder, const char *name, const void *bytes, size_t size, ane_error *e) {
+    char *path = ane_join_path(folder, name);
+    FILE *file = path ? fopen(path, "wb") : NULL;
+    bool ok = file && fwrite(bytes, 1, size, file) == size;
+    if (file && fclose(file) != 0) ok = false;
+    free(path);
+    return ok || ane_fail(e, ANE_ERROR_IO, folder, "cannot write %s", name);
+}
+
 bool em_image_write(const em_image *image, const char *folder, ane_error *e) {
     id plist = em_mutable_dictionary(), files = em_mutable_dictionary();
     for (int i = 0; i < image->n_files; i++) {
@@ -103,12 +113,9 @@ bool em_image_write(const em_image *image, const char *folder, ane_error *e) {
     em_put(plist, "Weights", files);
     size_t size = 0;
     const void *bytes = em_data_bytes(em_plist_data(plist), &size);
-    char *net = ane_join_path(folder, "net.plist"), *data = ane_join_path(folder, "data");
-    bool ok = net && data && bytes && ane_write_file(net, bytes, size, e);
-    if (ok && image->n_files) ok = ane_write_file(data, image->data, image->data_size, e);
-    free(net);
-    free(data);
-    return ok || ane_fail(e, ANE_ERROR_IO, folder, "cannot write net.plist and data");
+    if (!bytes) return ane_fail(e, ANE_ERROR_MEMORY, folder, "no memory for net.plist");
+    return write_below(folder, "net.plist", bytes, size, e) &&
+           (!image->n_files || write_below(folder, "data", image->data, image->data_size, e));
 }
 
 static bool read_files(em_image *image, id files, ane_error *e) {

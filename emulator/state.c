@@ -56,10 +56,13 @@ static bool configure(const char *text) {
 
 void em_state_start(void) {
     ane_error e = {0};
-    if (em_chips_load(&machine.chips, &e))
-        configure(getenv("ANEMONE_EMULATOR"));
-    else
+    const char *environment = getenv("ANEMONE_EMULATOR");
+    if (!em_chips_load(&machine.chips, &e)) {
         keep_message(&e);
+        return;
+    }
+    configure(NULL); /* so that there are settings even when those of the environment are refused */
+    if (environment) configure(environment);
 }
 
 /* The device and the chips' data go with the library, so that a leak check sees only leaks. */

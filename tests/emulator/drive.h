@@ -201,16 +201,23 @@ static inline const char *em_folder(oid model) {
     return folder;
 }
 
+static inline void em_write_file(const char *path, const void *bytes, size_t size) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
 static inline void em_write_sources(oid model, const char *mil, int n, const em_weight *weights) {
     ane_error e = {0};
     char path[4096];
     snprintf(path, sizeof path, "%s/weights", em_folder(model));
     assert_ok(ane_make_folders(path, &e), &e);
     snprintf(path, sizeof path, "%s/model.mil", em_folder(model));
-    assert_ok(ane_write_file(path, mil, strlen(mil), &e), &e);
+    em_write_file(path, mil, strlen(mil));
     for (int i = 0; i < n; i++) {
         snprintf(path, sizeof path, "%s/weights/%s", em_folder(model), weights[i].name);
-        assert_ok(ane_write_file(path, weights[i].bytes, weights[i].size, &e), &e);
+        em_write_file(path, weights[i].bytes, weights[i].size);
     }
 }
 
