@@ -52,9 +52,10 @@ static void print_values(const json_t *quirk) {
     const json_t *values = json_object_get(quirk, "values"), *value;
     const char *kind = text_of(quirk, "kind"), *separator = strcmp(kind, "set") == 0 ? "+" : "|";
     size_t i;
-    json_array_foreach(values, i, value)
+    json_array_foreach(values, i, value) {
         printf("%s%s%s%s", i ? separator : "", strcmp(kind, "number") == 0 ? "NUMBER of " : "",
             json_string_value(value), strcmp(kind, "number") == 0 ? "|none" : "");
+    }
 }
 
 static void print_quirks(const json_t *all) {
@@ -107,10 +108,12 @@ static void print_single(const json_t *rows) {
     size_t i;
     printf("%-9s %-26s %9s %9s %5s %10s %12s %8s\n", "chip", "table", "channels", "positions", "depth",
         "record ms", "modelled ms", "error");
-    json_array_foreach(rows, i, row) printf("%-9s %-26s %9.0f %9.0f %5.0f %10.3f %12.3f %+7.1f%%%s\n",
-        text_of(row, "chip"), text_of(row, "table"), number_of(row, "channels"), number_of(row, "positions"),
-        number_of(row, "depth"), number_of(row, "ms"), number_of(row, "modelled_ms"),
-        100 * number_of(row, "error"), json_is_true(json_object_get(row, "far_off")) ? "  not met" : "");
+    json_array_foreach(rows, i, row) {
+        printf("%-9s %-26s %9.0f %9.0f %5.0f %10.3f %12.3f %+7.1f%%%s\n", text_of(row, "chip"),
+            text_of(row, "table"), number_of(row, "channels"), number_of(row, "positions"),
+            number_of(row, "depth"), number_of(row, "ms"), number_of(row, "modelled_ms"),
+            100 * number_of(row, "error"), json_is_true(json_object_get(row, "far_off")) ? "  not met" : "");
+    }
 }
 
 /* Rows that no single model can meet. */
@@ -131,10 +134,11 @@ static void print_steps(const json_t *rows) {
     const json_t *row;
     size_t i;
     printf("\nthe Neural Engine's part of recorded training steps (checked, not fitted)\n");
-    json_array_foreach(rows, i, row)
+    json_array_foreach(rows, i, row) {
         printf("    %-9s %-15s %8.1f ms recorded %8.1f ms modelled %+7.1f%%  (%s)\n", text_of(row, "chip"),
             text_of(row, "design"), number_of(row, "ms"), number_of(row, "modelled_ms"),
             100 * number_of(row, "error"), text_of(row, "source"));
+    }
 }
 
 static int run_calibrate(const cli_args *args, ane_error *e) {

@@ -58,8 +58,9 @@ static double design_ms(const em_rates *rates, const json_t *design) {
     const json_t *kernels = json_object_get(design, "evaluations"), *kernel;
     double ms = 0;
     size_t i;
-    json_array_foreach(kernels, i, kernel) ms +=
-        json_number_value(json_object_get(kernel, "times")) * kernel_ms(rates, kernel);
+    json_array_foreach(kernels, i, kernel) {
+        ms += json_number_value(json_object_get(kernel, "times")) * kernel_ms(rates, kernel);
+    }
     return ms;
 }
 
