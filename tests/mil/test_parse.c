@@ -212,8 +212,8 @@ static void test_forms_of_writing(void **state) {
         "tensor<fp16, [2, 4]> y /* is no comment */ = exp(x = x);",
         "tensor<fp16, [2, 4]> tensor = exp(x = x);\ntensor<fp16, [2, 4]> y = exp(x = tensor);",
         "tensor<fp16, [2, 4]> const_0 = exp(x = x);\ntensor<fp16, [2, 4]> y = mul(x = const_0, y = fp16(2));",
-        "tensor<fp16, [2, 4]> a = mul(x = x, y = fp16(2));\ntensor<fp16, [2, 4]> const_0 = exp(x = a);\n"
-        "tensor<fp16, [2, 4]> y = exp(x = const_0);",
+        ("tensor<fp16, [2, 4]> a = mul(x = x, y = fp16(2));\ntensor<fp16, [2, 4]> const_0 = exp(x = a);\n"
+         "tensor<fp16, [2, 4]> y = exp(x = const_0);"),
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         mil_program *p = parse_body(bodies[i], &e);
