@@ -73,7 +73,7 @@ bool mil_rewrite_copy(mil_rewrite *r, int32_t index, ane_error *e) {
     return ok;
 }
 
-static bool copy_inputs(mil_rewrite *r, ane_error *e) {
+bool mil_rewrite_inputs(mil_rewrite *r, ane_error *e) {
     for (int i = 0; i < r->from->n_inputs; i++) {
         mil_value v = r->from->inputs[i];
         const mil_value_info *info = &r->from->values[v];
@@ -83,29 +83,38 @@ static bool copy_inputs(mil_rewrite *r, ane_error *e) {
     return true;
 }
 
-static bool copy_outputs(mil_rewrite *r, ane_error *e) {
+bool mil_rewrite_outputs(mil_rewrite *r, ane_error *e) {
     for (int i = 0; i < r->from->n_outputs; i++) {
         mil_value v = r->from->outputs[i];
         mil_output(r->to, r->from->values[v].name, r->map[v]);
     }
+    return mil_rewrite_ok(r, e);
+}
+
+bool mil_rewrite_ok(mil_rewrite *r, ane_error *e) {
     return !r->to->program->error.code || take_error(r->to->program, e);
 }
 
-static bool rebuild(mil_rewrite *r, mil_rewrite_fn *step, ane_error *e) {
+static bool rebuild(mil_rewrite *r, const mil_rewrite_hooks *hooks, ane_error *e) {
     for (int i = 0; i < r->from->n_values; i++) r->map[i] = MIL_NONE;
-    if (!copy_inputs(r, e)) return false;
+    if (!(hooks->inputs ? hooks->inputs(r, e) : mil_rewrite_inputs(r, e))) return false;
     for (int i = 0; i < r->from->n_ops; i++)
-        if (!step(r, i, e)) return false;
-    return copy_outputs(r, e);
+        if (!hooks->step(r, i, e)) return false;
+    return hooks->outputs ? hooks->outputs(r, e) : mil_rewrite_outputs(r, e);
 }
 
-bool mil_rewrite_function(mil_function *f, mil_rewrite_fn *step, void *context, ane_error *e) {
+bool mil_rewrite_ports(mil_function *f, const mil_rewrite_hooks *hooks, void *context, ane_error *e) {
     mil_rewrite r = {.from = f, .context = context};
     r.to = mil_function_blank(f->program, f->name, f->opset, e);
     if (!r.to) return false;
     r.map = calloc((size_t)f->n_values + 1, sizeof *r.map);
-    bool ok = r.map ? rebuild(&r, step, e) : mil_no_memory(e, f->name);
+    bool ok = r.map ? rebuild(&r, hooks, e) : mil_no_memory(e, f->name);
     free(r.map);
     if (ok) *f = *r.to;
     return ok;
+}
+
+bool mil_rewrite_function(mil_function *f, mil_rewrite_fn *step, void *context, ane_error *e) {
+    const mil_rewrite_hooks hooks = {.step = step};
+    return mil_rewrite_ports(f, &hooks, context, e);
 }

@@ -22,6 +22,20 @@ typedef bool mil_rewrite_fn(mil_rewrite *r, int32_t index, ane_error *e);
 /* Rebuild `f` through `step`; on failure `f` is as it was. The pointer stays good. */
 bool mil_rewrite_function(mil_function *f, mil_rewrite_fn *step, void *context, ane_error *e);
 
+/* A pass that changes inputs or outputs too. NULL: they are copied; `inputs` must map every input of r->from that
+ * is used, `outputs` must declare all of r->to's. */
+typedef struct mil_rewrite_hooks {
+    bool (*inputs)(mil_rewrite *r, ane_error *e);
+    mil_rewrite_fn *step;
+    bool (*outputs)(mil_rewrite *r, ane_error *e);
+} mil_rewrite_hooks;
+bool mil_rewrite_ports(mil_function *f, const mil_rewrite_hooks *hooks, void *context, ane_error *e);
+/* What a missing hook does. */
+bool mil_rewrite_inputs(mil_rewrite *r, ane_error *e);
+bool mil_rewrite_outputs(mil_rewrite *r, ane_error *e);
+/* False, with the report that building left in r->to, if there is one. */
+bool mil_rewrite_ok(mil_rewrite *r, ane_error *e);
+
 /* Append operation `index` as it is, its arguments mapped. */
 bool mil_rewrite_copy(mil_rewrite *r, int32_t index, ane_error *e);
 /* The operation with its arguments mapped into r->to, for reading; its results are r->from's. The memory
@@ -35,5 +49,6 @@ bool mil_pass_dead_code(mil_function *f, ane_error *e);
 bool mil_pass_cse(mil_function *f, ane_error *e);
 bool mil_pass_fold_constants(mil_function *f, ane_error *e);
 bool mil_pass_expand(mil_function *f, ane_error *e);
+bool mil_pass_merge_reshapes(mil_function *f, ane_error *e); /* merge_reshapes.c; part of lowering */
 
 #endif
