@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const ane_device_ops *const devices[] = {&ane_cpu_device};
+static const ane_device_ops *const devices[] = {&ane_cpu_device, &ane_engine_device};
 enum { N_DEVICES = sizeof devices / sizeof *devices };
 
 static const char *const precision_names[] = {[ANE_FP32] = "fp32", [ANE_BF16] = "bf16", [ANE_FP16] = "fp16"};

@@ -51,6 +51,7 @@ struct ane_binding {
     bool *bound; /* per port */
 };
 
-extern const ane_device_ops ane_cpu_device; /* cpu/device.c */
+extern const ane_device_ops ane_cpu_device;    /* cpu/device.c */
+extern const ane_device_ops ane_engine_device; /* ane/device.c */
 
 #endif

@@ -5,7 +5,7 @@
  * other, so that a tensor whose g is the width is one piece of memory. */
 #include "mil/lower.h"
 
-enum { ROW_UNIT = 32, WIDEST = 16384 }; /* 64 bytes of fp16 (ANE-03); ANE-18 */
+enum { ROW_UNIT = 64, WIDEST = 16384 }; /* 128 bytes of fp16: twice ANE-03, for PR 35; ANE-18 */
 
 static int64_t largest_divisor(int64_t n, int64_t most) {
     if (n <= most) return n;

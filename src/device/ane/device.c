@@ -1,0 +1,221 @@
+/* device.c - the Neural Engine device: options, buffers, and the table of what it does. */
+#include "device/ane/device.h"
+
+#include "base/parallel.h"
+#include "device/ane/folder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- options ------------------------------------------------------------------------------------------------------ */
+
+typedef struct options {
+    bool emulator;
+    int threads;
+    mil_weight_mode weights;
+    char settings[512]; /* for the emulator: chip=..., quirk=..., fault=... */
+} options;
+
+static const char *const mode_names[] = {"packed", "input", "baked"};
+
+static bool set_weights(options *o, const char *value, ane_error *e) {
+    for (size_t i = 0; i < sizeof mode_names / sizeof *mode_names; i++)
+        if (strcmp(value, mode_names[i]) == 0) {
+            o->weights = (mil_weight_mode)i;
+            return true;
+        }
+    return ane_fail(
+        e, ANE_ERROR_ARGUMENT, "ane", "there is no weight mode \"%s\"; known: packed, input, baked", value);
+}
+
+static bool set_threads(options *o, const char *value, ane_error *e) {
+    char *end;
+    long n = strtol(value, &end, 10);
+    if (!*value || *end || n < 1 || n > 1024)
+        return ane_fail(
+            e, ANE_ERROR_ARGUMENT, "ane", "threads must be a number from 1 to 1024, found \"%s\"", value);
+    o->threads = (int)n;
+    return true;
+}
+
+static bool set_option(options *o, char *text, ane_error *e) {
+    static const char *const for_emulator[] = {"chip=", "quirk=", "fault="};
+    if (strcmp(text, "emulator") == 0) return o->emulator = true;
+    if (strncmp(text, "weights=", 8) == 0) return set_weights(o, text + 8, e);
+    if (strncmp(text, "threads=", 8) == 0) return set_threads(o, text + 8, e);
+    for (size_t i = 0; i < sizeof for_emulator / sizeof *for_emulator; i++) {
+        if (strncmp(text, for_emulator[i], strlen(for_emulator[i])) != 0) continue;
+        size_t n = strlen(o->settings);
+        snprintf(o->settings + n, sizeof o->settings - n, "%s%s", n ? "," : "", text);
+        return true;
+    }
+    return ane_fail(e, ANE_ERROR_ARGUMENT, "ane",
+        "the device \"ane\" has no option \"%s\"; its options: emulator, weights=packed|input|baked, "
+        "threads=N; with "
+        "emulator also chip=NAME, quirk=NAME:VALUE, fault=NAME:N",
+        text);
+}
+
+static bool parse_options(options *o, const char *text, ane_error *e) {
+    char copy[512];
+    *o = (options){.threads = ane_cpu_count()};
+    if (strlen(text) >= sizeof copy)
+        return ane_fail(e, ANE_ERROR_ARGUMENT, "ane", "the device's options are longer than %zu characters",
+            sizeof copy - 1);
+    strcpy(copy, text);
+    for (char *at = copy; *at;) {
+        char *end = at + strcspn(at, ","), last = *end;
+        *end = 0;
+        if (!set_option(o, at, e)) return false;
+        at = last ? end + 1 : end;
+    }
+    if (o->settings[0] && !o->emulator)
+        return ane_fail(e, ANE_ERROR_ARGUMENT, "ane", "%s is for the emulator only", o->settings) ||
+               ane_hint(e, "Write ane:emulator,%s.", o->settings);
+    return true;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------- */
+
+static void count(engine_device *d, int64_t bytes) {
+    long long now = atomic_fetch_add(&d->bytes, bytes) + bytes, peak = atomic_load(&d->peak_bytes);
+    while (now > peak && !atomic_compare_exchange_weak(&d->peak_bytes, &peak, now)) {
+    }
+    if (bytes > 0) atomic_fetch_add(&d->allocations, 1);
+}
+
+ane_surface *engine_surface_new(engine_device *d, int64_t bytes, ane_error *e) {
+    ane_surface *s = ane_surface_new(&d->fw, (size_t)bytes, e);
+    if (s) count(d, bytes);
+    return s;
+}
+
+void engine_surface_free(engine_device *d, ane_surface *s) {
+    if (!s) return;
+    count(d, -(int64_t)s->bytes);
+    ane_surface_free(s);
+}
+
+int64_t engine_port_bytes(const engine_device *d, int64_t rows, int64_t width, int64_t element) {
+    int64_t unit = d->facts.row_alignment, row = (width * element + unit - 1) / unit * unit;
+    return rows * row > d->facts.min_surface ? rows * row : d->facts.min_surface;
+}
+
+static ane_memory_stats memory(const ane_device *device) {
+    engine_device *d = (engine_device *)device; /* reading an atomic changes nothing */
+    return (ane_memory_stats){
+        atomic_load(&d->bytes), atomic_load(&d->peak_bytes), atomic_load(&d->allocations)};
+}
+
+/* ---- the device --------------------------------------------------------------------------------------------------- */
+
+/* Where every report agrees: nothing smaller than what somebody needed, nothing larger than what somebody had. */
+static const ane_facts careful = {.dialect = MIL_IOS18,
+    .several_ports = false,
+    .min_surface = 49152,
+    .row_alignment = 128,
+    .max_dim = 65536,
+    .matmul_inner = 1};
+
+static void describe(engine_device *d, const options *o) {
+    ane_capabilities *c = &d->base.capabilities;
+    strcpy(c->device, "ane");
+    snprintf(c->description, sizeof c->description, "%s, weights %s",
+        d->fw.emulated ? "emulated Neural Engine" : "Neural Engine", mode_names[o->weights]);
+    c->precision = ANE_FP16;
+    c->activation_dtype = MIL_FP16;
+    c->runs_beside_host = true;
+    c->max_inputs = c->max_outputs = d->facts.several_ports ? 64 : 1;
+    c->max_dim = d->facts.max_dim;
+    c->min_surface_bytes = d->facts.min_surface;
+    c->row_alignment_bytes = d->facts.row_alignment;
+    c->threads = o->threads;
+}
+
+static bool start(engine_device *d, const options *o, ane_error *e) {
+    if (!ane_framework_open(&d->fw, o->emulator ? o->settings : NULL, e)) return false;
+    if (!ane_budget_init(&d->budget, &d->fw, e)) return false;
+    d->facts = careful;
+    d->weights = o->weights;
+    d->base.capabilities.threads = o->threads;
+    ane_folder_sweep(&d->fw);
+    if (engine_self_test(d, e)) {
+        describe(d, o);
+        return true;
+    }
+    ane_budget_destroy(&d->budget);
+    return false;
+}
+
+static ane_device *engine_open(const char *text, ane_error *e) {
+    options o;
+    if (!parse_options(&o, text, e)) return NULL;
+    engine_device *d = calloc(1, sizeof *d);
+    if (!d) {
+        ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for the device");
+        return NULL;
+    }
+    d->base.ops = &ane_engine_device;
+    if (start(d, &o, e)) return &d->base;
+    free(d);
+    return NULL;
+}
+
+static void engine_close(ane_device *device) {
+    engine_device *d = (engine_device *)device;
+    ane_budget_destroy(&d->budget);
+    free(d);
+}
+
+/* ---- buffers ------------------------------------------------------------------------------------------------------ */
+
+static ane_buffer *buffer_new(ane_device *device, const mil_type *type, ane_error *e) {
+    engine_device *d = (engine_device *)device;
+    engine_buffer *b = calloc(1, sizeof *b);
+    mil_piece form = {.type = *type};
+    mil_pack_alone(&form);
+    int64_t element = (mil_dtype_bits(type->dtype) + 7) / 8;
+    if (b) b->surface = engine_surface_new(d, engine_port_bytes(d, form.rows, form.width, element), e);
+    if (b && b->surface) return &b->base;
+    free(b);
+    ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a buffer");
+    return NULL;
+}
+
+static void buffer_free(ane_buffer *buffer) {
+    engine_buffer *b = (engine_buffer *)buffer;
+    engine_surface_free((engine_device *)buffer->device, b->surface);
+    free(b);
+}
+
+static void *buffer_map(ane_buffer *buffer, ane_access access, ane_error *e) {
+    engine_buffer *b = (engine_buffer *)buffer;
+    b->mapped = access;
+    return ane_surface_lock(b->surface, access == ANE_READ, e);
+}
+
+static bool buffer_unmap(ane_buffer *buffer, ane_error *e) {
+    engine_buffer *b = (engine_buffer *)buffer;
+    return ane_surface_unlock(b->surface, b->mapped == ANE_READ, e);
+}
+
+const ane_device_ops ane_engine_device = {
+    .name = "ane",
+    .open = engine_open,
+    .close = engine_close,
+    .compile = engine_compile,
+    .kernel_free = engine_kernel_free,
+    .kernel_describe = engine_kernel_describe,
+    .buffer_new = buffer_new,
+    .buffer_free = buffer_free,
+    .buffer_map = buffer_map,
+    .buffer_unmap = buffer_unmap,
+    .binding_new = engine_binding_new,
+    .binding_free = engine_binding_free,
+    .bind = engine_bind,
+    .bind_weight = engine_bind_weight,
+    .weights_changed = engine_weights_changed,
+    .run = engine_run,
+    .memory = memory,
+};

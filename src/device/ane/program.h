@@ -1,0 +1,40 @@
+/* program.h - a program in the engine: compiled, loaded, evaluated, unloaded. Programs of one device share a budget:
+ * where no more can be loaded, the one that rested longest is unloaded, and loaded again when it is wanted. */
+#ifndef ANEMONE_DEVICE_ANE_PROGRAM_H
+#define ANEMONE_DEVICE_ANE_PROGRAM_H
+
+#include "device/ane/surface.h"
+
+#include <pthread.h>
+
+typedef struct ane_program ane_program;
+
+typedef struct ane_budget {
+    const ane_framework *fw;
+    pthread_mutex_t lock;
+    ane_program *programs; /* a list */
+    int64_t clock;         /* counts uses */
+    int64_t compiles, loads, evictions, retries;
+} ane_budget;
+
+bool ane_budget_init(ane_budget *b, const ane_framework *fw, ane_error *e);
+void ane_budget_destroy(ane_budget *b);
+
+/* A whole blob file. */
+typedef struct ane_weight_file {
+    const char *path; /* "@model_path/weights/w0.bin" */
+    const void *data;
+    size_t size;
+} ane_weight_file;
+
+/* Compile and load. The text and the files are not needed afterwards. NULL on failure. */
+ane_program *ane_program_new(
+    ane_budget *b, const char *text, int n_files, const ane_weight_file *files, ane_error *e);
+void ane_program_free(ane_program *p); /* NULL is fine */
+
+/* Evaluate on surfaces in the order of the program's ports. *device_ms: the time on the device where the framework
+ * reports one, else -1. */
+bool ane_program_run(ane_program *p, int n_inputs, ane_surface *const *inputs, int n_outputs,
+    ane_surface *const *outputs, double *device_ms, ane_error *e);
+
+#endif
