@@ -17,8 +17,7 @@ static bool make_inputs(engine_binding *b, ane_error *e) {
         bool input =
             p->kind == MIL_PIECE_INPUT || p->kind == MIL_PIECE_GUARD_IN || p->kind == MIL_PIECE_WEIGHT;
         if (!input || p->port == MIL_NONE || b->inputs[p->port] || engine_is_direct(l, p)) continue;
-        const mil_port *port = &l->inputs[p->port];
-        b->inputs[p->port] = engine_surface_new(d, engine_port_bytes(d, port->rows, port->width, 2), e);
+        b->inputs[p->port] = engine_surface_new(d, engine_surface_bytes(d, l, true, p->port), e);
         if (!b->inputs[p->port]) return false;
     }
     return true;

@@ -102,6 +102,16 @@ int64_t engine_port_bytes(const engine_device *d, int64_t rows, int64_t width, i
     return rows * row > d->facts.min_surface ? rows * row : d->facts.min_surface;
 }
 
+int64_t engine_surface_bytes(const engine_device *d, const mil_lowering *l, bool input, int32_t port) {
+    const mil_port *ports = input ? l->inputs : l->outputs;
+    int64_t bytes = engine_port_bytes(d, ports[port].rows, ports[port].width, 2);
+    for (int32_t i = 0; !d->facts.several_ports && i < (input ? l->n_inputs : l->n_outputs); i++) {
+        int64_t other = engine_port_bytes(d, ports[i].rows, ports[i].width, 2);
+        if (other > bytes) bytes = other;
+    }
+    return bytes;
+}
+
 static ane_memory_stats memory(const ane_device *device) {
     engine_device *d = (engine_device *)device; /* reading an atomic changes nothing */
     return (ane_memory_stats){

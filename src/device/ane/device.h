@@ -57,6 +57,8 @@ ane_surface *engine_surface_new(engine_device *d, int64_t bytes, ane_error *e);
 void engine_surface_free(engine_device *d, ane_surface *s);
 /* Bytes that the surface of `rows` rows of fp16 must have. */
 int64_t engine_port_bytes(const engine_device *d, int64_t rows, int64_t width, int64_t element);
+/* The same for a port of a lowered program: where sizes must be equal, that of the largest of its kind. */
+int64_t engine_surface_bytes(const engine_device *d, const mil_lowering *l, bool input, int32_t port);
 /* True when the bound buffer's surface is the port: the piece is all of it, in its type. */
 bool engine_is_direct(const mil_lowering *l, const mil_piece *p);
 

@@ -49,8 +49,7 @@ static bool make_outputs(engine_kernel *k, ane_error *e) {
         const mil_piece *p = &l->pieces[i];
         bool output = p->kind == MIL_PIECE_OUTPUT || p->kind == MIL_PIECE_GUARD_OUT;
         if (!output || k->outputs[p->port] || engine_is_direct(l, p)) continue;
-        const mil_port *port = &l->outputs[p->port];
-        k->outputs[p->port] = engine_surface_new(d, engine_port_bytes(d, port->rows, port->width, 2), e);
+        k->outputs[p->port] = engine_surface_new(d, engine_surface_bytes(d, l, false, p->port), e);
         if (!k->outputs[p->port]) return false;
     }
     return true;

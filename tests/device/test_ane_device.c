@@ -1,0 +1,214 @@
+/* The Neural Engine device on the emulated framework: the CPU's fp16 numbers in every weight mode, and every failure
+ * reported. */
+#include "device/emulated.h"
+
+#include "anemone/mil.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { I = 24, O = 40, N = 16 };
+
+/* y = silu(w x) + b, z = x^2 summed over channels; fp16 or fp32 ports. */
+static mil_program *small_program(mil_dtype dtype) {
+    ane_error e = {0};
+    mil_program *p = mil_program_new(MIL_IOS18, &e);
+    mil_function *f = mil_function_new(p, "main");
+    mil_value x = mil_input(f, "x", mil_tensor(dtype, 4, (int64_t[]){1, I, 1, N}));
+    mil_value w = mil_param(f, "a.w", mil_tensor(dtype, 4, (int64_t[]){O, I, 1, 1}));
+    mil_value b = mil_param(f, "a.b", mil_tensor(dtype, 4, (int64_t[]){1, O, 1, 1}));
+    mil_output(f, "y", mil_add(f, mil_silu(f, mil_conv(f, x, w)), b));
+    mil_output(f, "z", mil_reduce_sum(f, mil_mul(f, x, x), 1, (int32_t[]){1}, true));
+    assert_ok(mil_program_ok(p, &e), &e);
+    return p;
+}
+
+typedef struct bench {
+    ane_device *d;
+    ane_kernel *k;
+    ane_binding *b;
+    ane_buffer *x, *y, *z;
+    float w[O * I], bias[O];
+} bench;
+
+static void fill(float *x, int n, int seed) {
+    for (int i = 0; i < n; i++) x[i] = (float)((i * 37 + seed * 11) % 64 - 32) / 64;
+}
+
+static bool set_up(bench *t, ane_device *d, mil_dtype dtype, ane_error *e) {
+    memset(t, 0, sizeof *t);
+    mil_program *p = small_program(dtype);
+    t->d = d;
+    fill(t->w, O * I, 1);
+    fill(t->bias, O, 2);
+    t->k = ane_device_compile(d, p, NULL, e);
+    mil_program_free(p);
+    bool ok = t->k && (t->b = ane_binding_new(t->k, e)) &&
+              (t->x = ane_buffer_new(d, mil_tensor(dtype, 4, (int64_t[]){1, I, 1, N}), e)) &&
+              (t->y = ane_buffer_new(d, mil_tensor(dtype, 4, (int64_t[]){1, O, 1, N}), e)) &&
+              (t->z = ane_buffer_new(d, mil_tensor(dtype, 4, (int64_t[]){1, 1, 1, N}), e));
+    float x[I * N];
+    fill(x, I * N, 3);
+    return ok && ane_buffer_write_f32(t->x, x, I * N, e) && ane_bind(t->b, "x", t->x, 0, e) &&
+           ane_bind(t->b, "y", t->y, 0, e) && ane_bind(t->b, "z", t->z, 0, e) &&
+           ane_bind_weight(t->b, "a.w", t->w, O * I, e) && ane_bind_weight(t->b, "a.b", t->bias, O, e);
+}
+
+static void tear_down(bench *t) {
+    ane_binding_free(t->b);
+    ane_buffer_free(t->x);
+    ane_buffer_free(t->y);
+    ane_buffer_free(t->z);
+    ane_kernel_free(t->k);
+    ane_device_close(t->d);
+}
+
+static bool results(bench *t, float *y, float *z, ane_error *e) {
+    return ane_run(t->b, NULL, e) && ane_buffer_read_f32(t->y, y, O * N, e) &&
+           ane_buffer_read_f32(t->z, z, N, e);
+}
+
+/* The same on the CPU, with the weights changed when `changed`. */
+static void reference(mil_dtype dtype, bool changed, float *y, float *z) {
+    ane_error e = {0};
+    bench t;
+    ane_device *d = ane_device_open("cpu:precision=fp16,threads=1", &e);
+    assert_ok(d && set_up(&t, d, dtype, &e), &e);
+    if (changed) fill(t.w, O * I, 5);
+    assert_ok(ane_weights_changed(t.b, &e) && results(&t, y, z, &e), &e);
+    tear_down(&t);
+}
+
+static void as_on_cpu(const char *options, mil_dtype dtype) {
+    static float y[O * N], z[N], expected_y[O * N], expected_z[N];
+    ane_error e = {0};
+    bench t;
+    ane_device *d = open_emulated(options);
+    assert_ok(set_up(&t, d, dtype, &e), &e);
+    for (int changed = 0; changed < 2; changed++) {
+        reference(dtype, changed, expected_y, expected_z);
+        if (changed) fill(t.w, O * I, 5);
+        assert_ok(ane_weights_changed(t.b, &e) && results(&t, y, z, &e), &e);
+        assert_close(y, expected_y, O * N, 2e-3);
+        assert_close(z, expected_z, N, 2e-3);
+    }
+    ane_run_stats stats;
+    assert_ok(ane_run(t.b, &stats, &e), &e);
+    assert_true(stats.modelled && stats.device_ms > 0);
+    char *text = ane_kernel_describe(t.k);
+    assert_non_null(strstr(text, "a.w"));
+    free(text);
+    tear_down(&t);
+}
+
+static void test_packed(void **state) {
+    (void)state;
+    as_on_cpu("weights=packed", MIL_FP16);
+    as_on_cpu("weights=packed", MIL_FP32);
+}
+
+static void test_input(void **state) {
+    (void)state;
+    as_on_cpu("weights=input", MIL_FP16);
+}
+
+static void test_baked(void **state) {
+    (void)state;
+    as_on_cpu("weights=baked", MIL_FP16);
+}
+
+/* The reports that contradict each other: right numbers under each. */
+static void test_quirks(void **state) {
+    (void)state;
+    static const char *const quirks[] = {
+        "quirk=order:declared",
+        "quirk=order:size",
+        "quirk=equal-sizes:free,quirk=min-surface:none",
+        "quirk=min-surface:49152",
+        "quirk=row-alignment:128,quirk=rows:strided",
+        "quirk=dialects:1.0/ios16",
+        "quirk=dialects:1.3/ios17",
+        "quirk=shared-blobs:refused",
+        "quirk=conv-weights:refused",
+        "quirk=reload:new-weights",
+        "quirk=concat:named-constants",
+        "quirk=matmul-inner:zeros",
+        "quirk=hardware-time:reported,quirk=attributes:empty",
+    };
+    for (size_t i = 0; i < sizeof quirks / sizeof *quirks; i++) as_on_cpu(quirks[i], MIL_FP16);
+    as_on_cpu("quirk=order:declared,weights=input", MIL_FP16);
+    as_on_cpu("quirk=order:size,weights=input", MIL_FP16);
+}
+
+/* ---- failures ---------------------------------------------------------------------------------------------------- */
+
+/* Opening, setting up and running meet the fault; the report names the stage. */
+static void fails(const char *fault, const char *part) {
+    char options[128], spec[256];
+    static float y[O * N], z[N];
+    ane_error e = {0};
+    bench t = {0};
+    snprintf(options, sizeof options, "fault=%s", fault);
+    snprintf(spec, sizeof spec, "ane:emulator,threads=1,%s", options);
+    t.d = ane_device_open(spec, &e);
+    bool ok = t.d && set_up(&t, t.d, MIL_FP16, &e) && results(&t, y, z, &e);
+    assert_false(ok);
+    if (strstr(e.message, "cannot be loaded")) skip();
+    assert_error(&e, ANE_ERROR_DEVICE, part);
+    tear_down(&t);
+}
+
+static void test_faults(void **state) {
+    (void)state;
+    fails("descriptor:1+", "descriptor");
+    fails("compile:1+", "compile");
+    fails("load:1+", "load");
+    fails("surface:1+", "IOSurface");
+    fails("lock:1+", "locked");
+    fails("request:1+", "request");
+    fails("eval:1+", "0x1d");
+    fails("eval:3", "0x1d");
+    fails("eval-zero:3", "holds zeros");
+    fails("eval-nan:3", "NaN or infinity");
+    fails("eval-stale:3", "did not compute");
+}
+
+/* What passes when tried again is tried again. */
+static void test_retries(void **state) {
+    (void)state;
+    as_on_cpu("fault=compile:3", MIL_FP16);
+    as_on_cpu("fault=load:3", MIL_FP16);
+}
+
+static void test_options(void **state) {
+    (void)state;
+    static const struct {
+        const char *spec, *part;
+    } wrong[] = {
+        {"ane:emulator,weights=no", "there is no weight mode"},
+        {"ane:emulator,threads=0", "threads must be"},
+        {"ane:emulator,colour=red", "has no option"},
+        {"ane:chip=m4", "for the emulator only"},
+#ifndef __APPLE__
+        {"ane", "no Neural Engine here"},
+#endif
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ane_error e = {0};
+        assert_null(ane_device_open(wrong[i].spec, &e));
+        assert_error(&e, i == 4 ? ANE_ERROR_UNSUPPORTED : ANE_ERROR_ARGUMENT, wrong[i].part);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_input),
+        cmocka_unit_test(test_baked),
+        cmocka_unit_test(test_quirks),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_retries),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
