@@ -97,12 +97,37 @@ static void test_few_loaded(void **state) {
     compare(open_emulated("weights=baked,quirk=max-loaded:3"));
 }
 
+/* Reports that contradict each other, several at a time: right numbers under all of them. */
+static void test_quirks(void **state) {
+    (void)state;
+    static const char *const quirks[] = {
+        "quirk=matmul-inner:zeros,quirk=order:size,quirk=conv-weights:refused",
+        "quirk=rows:strided,quirk=row-alignment:128,quirk=dialects:1.0/ios16",
+        "quirk=min-surface:49152,quirk=shared-blobs:refused,quirk=concat:named-constants",
+        "quirk=fp32-ports:refused,quirk=dialects:1.3/ios17,weights=input,quirk=order:declared",
+        "quirk=rules:all,weights=packed",
+        "quirk=rules:all,weights=baked",
+        "quirk=equal-sizes:free,quirk=min-surface:none,quirk=innermost-one:works,weights=baked",
+        "quirk=equal-sizes:free,quirk=order:size,weights=input",
+        "quirk=equal-sizes:free,quirk=order:declared,weights=packed",
+        "chip=m1,weights=baked",
+        "chip=m1,weights=packed",
+        "chip=m5 max,weights=packed",
+        "quirk=width-slice:4094,quirk=matmul-overflow:32752,quirk=denormals:flushed",
+    };
+    for (size_t i = 0; i < sizeof quirks / sizeof *quirks; i++) {
+        print_message("%s\n", quirks[i]);
+        compare(open_emulated(quirks[i]));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packed),
         cmocka_unit_test(test_input),
         cmocka_unit_test(test_baked),
         cmocka_unit_test(test_few_loaded),
+        cmocka_unit_test(test_quirks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
