@@ -151,7 +151,8 @@ static void fails(const char *fault, const char *part) {
     snprintf(options, sizeof options, "fault=%s", fault);
     snprintf(spec, sizeof spec, "ane:emulator,threads=1,%s", options);
     t.d = ane_device_open(spec, &e);
-    bool ok = t.d && set_up(&t, t.d, MIL_FP16, &e) && results(&t, y, z, &e);
+    bool ok = t.d && set_up(&t, t.d, MIL_FP16, &e);
+    for (int i = 0; ok && i < 64; i++) ok = results(&t, y, z, &e); /* behind what the self-test called */
     assert_false(ok);
     if (strstr(e.message, "cannot be loaded")) skip();
     assert_error(&e, ANE_ERROR_DEVICE, part);
@@ -167,17 +168,19 @@ static void test_faults(void **state) {
     fails("lock:1+", "locked");
     fails("request:1+", "request");
     fails("eval:1+", "0x1d");
-    fails("eval:3", "0x1d");
-    fails("eval-zero:3", "holds zeros");
-    fails("eval-nan:3", "NaN or infinity");
-    fails("eval-stale:3", "did not compute");
+    fails("eval:32", "0x1d");
+    fails("request:32", "request");
+    fails("lock:300", "locked");
+    fails("eval-zero:32", "holds zeros");
+    fails("eval-nan:32", "NaN or infinity");
+    fails("eval-stale:32", "did not compute");
 }
 
-/* What passes when tried again is tried again. */
+/* What passes when tried again is tried again: the ninth compilation is the first behind the self-test. */
 static void test_retries(void **state) {
     (void)state;
-    as_on_cpu("fault=compile:3", MIL_FP16);
-    as_on_cpu("fault=load:3", MIL_FP16);
+    as_on_cpu("fault=compile:9", MIL_FP16);
+    as_on_cpu("fault=load:10", MIL_FP16);
 }
 
 static void test_options(void **state) {

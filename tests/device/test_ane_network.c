@@ -45,7 +45,8 @@ static outcome learn(ane_device *d) {
     ane_weights *kept = ane_weights_new(&tiny, &e);
     assert_ok(kept != NULL, &e);
     memcpy(kept->data, o.gradients->data, (size_t)kept->count * sizeof(float));
-    assert_ok(ane_network_weights_changed(n, &e) && ane_network_loss(n, tokens, targets, 1024, &o.loss[1], &e), &e);
+    assert_ok(
+        ane_network_weights_changed(n, &e) && ane_network_loss(n, tokens, targets, 1024, &o.loss[1], &e), &e);
     ane_network_free(n);
     ane_weights_free(w);
     ane_weights_free(o.gradients);
@@ -69,7 +70,8 @@ static void compare(ane_device *d) {
         square += a * a;
         other += b * b;
     }
-    if (!(dot / sqrt(square * other) > 0.9999)) fail_msg("gradients: cosine %.8f", dot / sqrt(square * other));
+    if (!(dot / sqrt(square * other) > 0.9999))
+        fail_msg("gradients: cosine %.8f", dot / sqrt(square * other));
     ane_weights_free(expected.gradients);
     ane_weights_free(found.gradients);
     ane_device_close(cpu);
@@ -89,6 +91,11 @@ static void test_input(void **state) {
 static void test_baked(void **state) {
     (void)state;
     compare(open_emulated("weights=baked"));
+}
+
+static void test_reload(void **state) {
+    (void)state;
+    compare(open_emulated("weights=reload,quirk=reload:new-weights"));
 }
 
 /* More bindings with programs of their own than may be loaded at once: they take turns. */
@@ -126,6 +133,7 @@ int main(void) {
         cmocka_unit_test(test_packed),
         cmocka_unit_test(test_input),
         cmocka_unit_test(test_baked),
+        cmocka_unit_test(test_reload),
         cmocka_unit_test(test_few_loaded),
         cmocka_unit_test(test_quirks),
     };

@@ -13,20 +13,27 @@
 typedef struct options {
     bool emulator;
     int threads;
-    mil_weight_mode weights;
+    int mode;           /* of modes; BEST_MODE: by the machine's facts */
     char settings[512]; /* for the emulator: chip=..., quirk=..., fault=... */
 } options;
 
-static const char *const mode_names[] = {"packed", "input", "baked"};
+static const struct {
+    const char *name;
+    mil_weight_mode mode;
+    bool reload;
+} modes[] = {
+    {"packed", MIL_WEIGHTS_PACKED, false},
+    {"input", MIL_WEIGHTS_INPUT, false},
+    {"baked", MIL_WEIGHTS_BAKED, false},
+    {"reload", MIL_WEIGHTS_BAKED, true},
+};
+enum { N_MODES = sizeof modes / sizeof *modes, BEST_MODE = -1 };
 
 static bool set_weights(options *o, const char *value, ane_error *e) {
-    for (size_t i = 0; i < sizeof mode_names / sizeof *mode_names; i++)
-        if (strcmp(value, mode_names[i]) == 0) {
-            o->weights = (mil_weight_mode)i;
-            return true;
-        }
-    return ane_fail(
-        e, ANE_ERROR_ARGUMENT, "ane", "there is no weight mode \"%s\"; known: packed, input, baked", value);
+    for (o->mode = 0; o->mode < N_MODES; o->mode++)
+        if (strcmp(value, modes[o->mode].name) == 0) return true;
+    return ane_fail(e, ANE_ERROR_ARGUMENT, "ane",
+        "there is no weight mode \"%s\"; known: packed, input, baked, reload", value);
 }
 
 static bool set_threads(options *o, const char *value, ane_error *e) {
@@ -51,7 +58,7 @@ static bool set_option(options *o, char *text, ane_error *e) {
         return true;
     }
     return ane_fail(e, ANE_ERROR_ARGUMENT, "ane",
-        "the device \"ane\" has no option \"%s\"; its options: emulator, weights=packed|input|baked, "
+        "the device \"ane\" has no option \"%s\"; its options: emulator, weights=packed|input|baked|reload, "
         "threads=N; with "
         "emulator also chip=NAME, quirk=NAME:VALUE, fault=NAME:N",
         text);
@@ -59,7 +66,7 @@ static bool set_option(options *o, char *text, ane_error *e) {
 
 static bool parse_options(options *o, const char *text, ane_error *e) {
     char copy[512];
-    *o = (options){.threads = ane_cpu_count()};
+    *o = (options){.threads = ane_cpu_count(), .mode = BEST_MODE};
     if (strlen(text) >= sizeof copy)
         return ane_fail(e, ANE_ERROR_ARGUMENT, "ane", "the device's options are longer than %zu characters",
             sizeof copy - 1);
@@ -105,7 +112,7 @@ int64_t engine_port_bytes(const engine_device *d, int64_t rows, int64_t width, i
 int64_t engine_surface_bytes(const engine_device *d, const mil_lowering *l, bool input, int32_t port) {
     const mil_port *ports = input ? l->inputs : l->outputs;
     int64_t bytes = engine_port_bytes(d, ports[port].rows, ports[port].width, 2);
-    for (int32_t i = 0; !d->facts.several_ports && i < (input ? l->n_inputs : l->n_outputs); i++) {
+    for (int32_t i = 0; !d->several_ports && i < (input ? l->n_inputs : l->n_outputs); i++) {
         int64_t other = engine_port_bytes(d, ports[i].rows, ports[i].width, 2);
         if (other > bytes) bytes = other;
     }
@@ -122,35 +129,52 @@ static ane_memory_stats memory(const ane_device *device) {
 
 /* Where every report agrees: nothing smaller than what somebody needed, nothing larger than what somebody had. */
 static const ane_facts careful = {.dialect = MIL_IOS18,
-    .several_ports = false,
+    .equal_sizes = true,
     .min_surface = 49152,
     .row_alignment = 128,
-    .max_dim = 65536,
+    .max_channels = 65536,
+    .max_width = 16384,
     .matmul_inner = 1};
+
+/* Weights as inputs need no packing of activations; where several inputs do not work, packed always does. */
+static bool choose_mode(engine_device *d, options *o, ane_error *e) {
+    d->several_ports = !d->facts.equal_sizes && d->facts.order != ANE_ORDER_UNKNOWN;
+    if (o->mode == BEST_MODE) o->mode = d->several_ports ? MIL_WEIGHTS_INPUT : MIL_WEIGHTS_PACKED;
+    d->weights = modes[o->mode].mode;
+    d->reload = modes[o->mode].reload;
+    if (d->weights == MIL_WEIGHTS_INPUT && d->facts.order == ANE_ORDER_UNKNOWN)
+        return ane_fail(e, ANE_ERROR_UNSUPPORTED, "ane",
+                   "the self-test found no order in which this machine binds several inputs") ||
+               ane_hint(e, "Use weights=packed.");
+    if (d->reload && !d->facts.reload)
+        return ane_fail(e, ANE_ERROR_UNSUPPORTED, "ane",
+                   "this machine ignores new weight files on reload, as the self-test saw") ||
+               ane_hint(e, "Use weights=packed or weights=baked.");
+    return true;
+}
 
 static void describe(engine_device *d, const options *o) {
     ane_capabilities *c = &d->base.capabilities;
     strcpy(c->device, "ane");
     snprintf(c->description, sizeof c->description, "%s, weights %s",
-        d->fw.emulated ? "emulated Neural Engine" : "Neural Engine", mode_names[o->weights]);
+        d->fw.emulated ? "emulated Neural Engine" : "Neural Engine", modes[o->mode].name);
     c->precision = ANE_FP16;
     c->activation_dtype = MIL_FP16;
     c->runs_beside_host = true;
-    c->max_inputs = c->max_outputs = d->facts.several_ports ? 64 : 1;
-    c->max_dim = d->facts.max_dim;
+    c->max_inputs = c->max_outputs = d->several_ports ? 64 : 1;
+    c->max_dim = d->facts.max_channels;
     c->min_surface_bytes = d->facts.min_surface;
     c->row_alignment_bytes = d->facts.row_alignment;
     c->threads = o->threads;
 }
 
-static bool start(engine_device *d, const options *o, ane_error *e) {
+static bool start(engine_device *d, options *o, ane_error *e) {
     if (!ane_framework_open(&d->fw, o->emulator ? o->settings : NULL, e)) return false;
     if (!ane_budget_init(&d->budget, &d->fw, e)) return false;
     d->facts = careful;
-    d->weights = o->weights;
     d->base.capabilities.threads = o->threads;
     ane_folder_sweep(&d->fw);
-    if (engine_self_test(d, e)) {
+    if (engine_self_test(d, e) && choose_mode(d, o, e)) {
         describe(d, o);
         return true;
     }

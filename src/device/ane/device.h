@@ -8,12 +8,23 @@
 
 #include <stdatomic.h>
 
+/* In which order surfaces are bound to several ports. */
+typedef enum ane_port_order {
+    ANE_ORDER_UNKNOWN,
+    ANE_ORDER_ALPHABETICAL,
+    ANE_ORDER_DECLARED,
+    ANE_ORDER_SIZE
+} ane_port_order;
+
 /* What is learnt about a machine, never assumed; the start is what every report agrees on. */
 typedef struct ane_facts {
     mil_dialect dialect;
-    bool several_ports; /* several inputs and outputs, each of its own size, as order_io names them */
+    ane_port_order order;
+    bool equal_sizes;  /* all inputs, and all outputs, must have surfaces of one size */
+    bool conv_weights; /* conv works with weights computed at run time */
+    bool reload;       /* a load after an unload takes the weight files as they are now */
     int64_t min_surface, row_alignment;
-    int64_t max_dim;
+    int64_t max_channels, max_width;
     int64_t matmul_inner; /* inner dimensions must be multiples of this; 1: any */
 } ane_facts;
 
@@ -23,6 +34,8 @@ typedef struct engine_device {
     ane_budget budget;
     ane_facts facts;
     mil_weight_mode weights;
+    bool reload;        /* baked, and new weights come in by files alone */
+    bool several_ports; /* several inputs and outputs, each of its own size */
     atomic_llong bytes, peak_bytes, allocations, kernels;
 } engine_device;
 
@@ -88,7 +101,9 @@ void engine_put_f32(const engine_rows *port, const mil_piece *p, const float *x,
 bool engine_put(const engine_rows *port, const mil_piece *p, engine_buffer *from, int threads, ane_error *e);
 bool engine_get(const engine_rows *port, const mil_piece *p, engine_buffer *to, int threads, ane_error *e);
 
-/* selftest.c: find the machine's facts by tiny programs. */
+/* selftest.c: find the machine's facts by tiny programs whose results are known. */
 bool engine_self_test(engine_device *d, ane_error *e);
+/* As JSON, for a report; caller frees. NULL when out of memory. */
+char *engine_facts_print(const engine_device *d);
 
 #endif

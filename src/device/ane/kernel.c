@@ -65,9 +65,9 @@ static bool lower(engine_kernel *k, const mil_program *p, const mil_function *f,
     const mil_lower_options options = {
         .weights = d->weights,
         .dialect = d->facts.dialect,
-        .pack_inputs = !d->facts.several_ports || d->weights == MIL_WEIGHTS_PACKED,
-        .pack_outputs = !d->facts.several_ports,
-        .max_dim = d->facts.max_dim,
+        .pack_inputs = !d->several_ports || d->weights == MIL_WEIGHTS_PACKED,
+        .pack_outputs = !d->several_ports,
+        .max_dim = d->facts.max_channels,
         .matmul_inner = d->facts.matmul_inner,
         .identity = identity,
     };

@@ -81,15 +81,19 @@ static objc_id model_of(const ane_framework *fw, objc_id descriptor, ane_error *
     return model;
 }
 
-/* The compiler reads files, though it was given the same bytes. */
-static bool write_files(ane_program *p, const char *text, int n, const ane_weight_file *files, ane_error *e) {
+static bool write_weights(const ane_program *p, int n, const ane_weight_file *files, ane_error *e) {
     static const char prefix[] = "@model_path/";
-    if (!ane_folder_make(p->folder, e) || !ane_folder_write(p->folder, "model.mil", text, strlen(text), e))
-        return false;
     for (int i = 0; i < n; i++)
         if (!ane_folder_write(p->folder, files[i].path + sizeof prefix - 1, files[i].data, files[i].size, e))
             return false;
     return true;
+}
+
+/* The compiler reads files, though it was given the same bytes. */
+static bool write_files(
+    const ane_program *p, const char *text, int n, const ane_weight_file *files, ane_error *e) {
+    return ane_folder_make(p->folder, e) && ane_folder_write(p->folder, "model.mil", text, strlen(text), e) &&
+           write_weights(p, n, files, e);
 }
 
 /* ---- compile, load, unload ----------------------------------------------------------------------------------- */
@@ -213,6 +217,17 @@ void ane_program_free(ane_program *p) {
     ane_folder_remove(p->folder);
     free(p->folder);
     free(p);
+}
+
+bool ane_program_reload(ane_program *p, int n_files, const ane_weight_file *files, ane_error *e) {
+    ane_budget *b = p->budget;
+    void *pool = ane_pool_push(b->fw);
+    pthread_mutex_lock(&b->lock);
+    unload(p);
+    bool ok = write_weights(p, n_files, files, e) && load(p, e);
+    pthread_mutex_unlock(&b->lock);
+    ane_pool_pop(b->fw, pool);
+    return ok;
 }
 
 /* ---- evaluating ---------------------------------------------------------------------------------------------- */

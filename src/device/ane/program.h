@@ -31,6 +31,8 @@ typedef struct ane_weight_file {
 ane_program *ane_program_new(
     ane_budget *b, const char *text, int n_files, const ane_weight_file *files, ane_error *e);
 void ane_program_free(ane_program *p); /* NULL is fine */
+/* Write other weight files and load again without compiling. Whether that changes anything is the machine's secret. */
+bool ane_program_reload(ane_program *p, int n_files, const ane_weight_file *files, ane_error *e);
 
 /* Evaluate on surfaces in the order of the program's ports. *device_ms: the time on the device where the framework
  * reports one, else -1. */

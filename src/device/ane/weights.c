@@ -85,12 +85,17 @@ void engine_weight_files_free(ane_weight_file *files, int n) {
 
 /* ---- staging --------------------------------------------------------------------------------------------------- */
 
-/* The old program stays until the new one is there. */
+/* A new program, or, where the machine takes that, new files for the old. The old one stays until the new is there. */
 static bool bake(engine_binding *b, ane_error *e) {
     const engine_kernel *k = (const engine_kernel *)b->base.kernel;
     engine_device *d = (engine_device *)k->base.device;
     int n = 0;
     ane_weight_file *files = engine_weight_files(k->lowering, b, &n, e);
+    if (files && d->reload && b->program) {
+        bool ok = ane_program_reload(b->program, n, files, e);
+        engine_weight_files_free(files, n);
+        return ok;
+    }
     ane_program *program = files ? ane_program_new(&d->budget, k->text, n, files, e) : NULL;
     engine_weight_files_free(files, n);
     if (!program) return false;
