@@ -41,11 +41,12 @@ static void pause_ms(long ms) {
 
 /* {path: {"offset": 0, "data": bytes}}; empty, never nil, without files: nil crashes. */
 static objc_id weights_of(const ane_framework *fw, int n, const ane_weight_file *files, ane_error *e) {
-    objc_id *keys = calloc(2 * (size_t)n + 1, sizeof *keys), *values = keys + n;
+    objc_id *keys = calloc(2 * (size_t)n + 1, sizeof *keys);
     if (!keys) {
         ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a dictionary");
         return NULL;
     }
+    objc_id *values = keys + n;
     const objc_id names[2] = {ane_ns_string(fw, "offset", e), ane_ns_string(fw, "data", e)};
     for (int i = 0; i < n; i++) {
         const objc_id entry[2] = {ane_ns_number(fw, 0, e), ane_ns_data(fw, files[i].data, files[i].size, e)};
@@ -234,11 +235,12 @@ bool ane_program_reload(ane_program *p, int n_files, const ane_weight_file *file
 
 static objc_id surfaces_of(
     const ane_framework *fw, int n, ane_surface *const *surfaces, objc_id *indices, ane_error *e) {
-    objc_id *objects = calloc(2 * (size_t)n + 1, sizeof *objects), *numbers = objects + n;
+    objc_id *objects = calloc(2 * (size_t)n + 1, sizeof *objects);
     if (!objects) {
         ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a request");
         return NULL;
     }
+    objc_id *numbers = objects + n;
     for (int i = 0; i < n; i++) {
         objects[i] = surfaces[i]->object;
         numbers[i] = ane_ns_number(fw, (uint64_t)i, e);
