@@ -173,7 +173,7 @@ static void find_equal_sizes(engine_device *d) {
         [ANE_ORDER_DECLARED] = {32, 16, 48},
         [ANE_ORDER_SIZE] = {16, 32, 48}};
     static const float in[MOST_INPUTS] = {1, 1, 1};
-    int64_t bytes[MOST_INPUTS], unit = 1 + d->facts.min_surface / (16 * ROW_BYTES);
+    int64_t bytes[MOST_INPUTS], unit = 1 + d->facts.min_surface / ((int64_t)16 * ROW_BYTES);
     float y = 0;
     if (d->facts.order == ANE_ORDER_UNKNOWN) return;
     for (int i = 0; i < MOST_INPUTS; i++) bytes[i] = rows[d->facts.order][i] * ROW_BYTES * unit;
@@ -220,7 +220,7 @@ static void find_max_width(engine_device *d) {
     bool ok = begin(&t, d);
     if (ok) {
         t.in[0] = 1.5f;
-        t.in_bytes[0] = t.out_bytes = 2 * WIDE;
+        t.in_bytes[0] = t.out_bytes = (int64_t)2 * WIDE;
         mil_value x = mil_input(t.f, "x", mil_tensor(MIL_FP16, 4, (int64_t[]){1, 1, 1, WIDE}));
         ok = gives(&t, mil_mul_scalar(t.f, x, 2), 3, &e);
     }
