@@ -1,6 +1,7 @@
-/* convert.c - `anemone convert`: weights from one format into another. */
+/* convert.c - `anemone convert`: weights, or programs, from one format into another. */
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/convert_program.h"
 
 #include "anemone/model.h"
 #include "base/file.h"
@@ -24,6 +25,7 @@ static bool find_format(const cli_args *args, const char *out, ane_weight_format
 static int run(const cli_args *args, ane_error *e) {
     const char *in = args->words[0], *out = args->words[1];
     ane_weight_format format;
+    if (cli_is_program(in) || cli_is_program(out)) return cli_convert_program(args, e);
     if (!find_format(args, out, &format, e)) return CLI_USAGE;
     ane_weights *w = ane_weights_load(in, e);
     if (!w) return CLI_FAILED;
@@ -54,22 +56,30 @@ static const cli_option options[] = {
         .choices = "fp32|fp16|bf16",
         .fallback = "fp32",
         .help = "numbers in a Hugging Face file"},
+    {.name = "weights",
+        .kind = CLI_PATH,
+        .value = "FOLDER",
+        .help = "what @model_path stands for in a .mil (default: the folder it lies in)"},
     {0},
 };
 
 const cli_command cli_convert = {
     .name = "convert",
-    .summary = "convert weights between Hugging Face's layout and llama2.c's",
+    .summary = "convert weights (Hugging Face, llama2.c) or programs (.mil, Core ML packages)",
     .synopsis = (const char *const[]){"IN OUT [options]", NULL},
     .min_words = 2,
     .max_words = 2,
     .description =
         "IN is a run, a checkpoint, a Hugging Face folder (config.json and model.safetensors) or a llama2.c "
         ".bin "
-        "file. OUT is a folder, or a file ending in .bin. Going there and back gives the same bits.",
+        "file. OUT is a folder, or a file ending in .bin. Going there and back gives the same bits.\n\n"
+        "Or both are programs: NAME.mil (MIL text, weights in blob files) and NAME.mlpackage (a Core ML "
+        "package "
+        "of an ML program), there and back.",
     .options = options,
     .examples = (const char *const[]){"anemone convert stories15M.bin stories15M", "llama2.c -> Hugging Face",
         "anemone convert runs/first model.bin", "a run's newest checkpoint -> llama2.c",
-        "anemone convert runs/first out --dtype bf16", "half the size", NULL},
+        "anemone convert runs/first out --dtype bf16", "half the size",
+        "anemone convert model.mil model.mlpackage", "a program -> a Core ML package", NULL},
     .run = run,
 };

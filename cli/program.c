@@ -15,6 +15,7 @@ static bool load_weights(const cli_args *args, mil_program *p, const char *path,
 
 mil_program *cli_read_program(const cli_args *args, bool weights, ane_error *e) {
     const char *path = args->words[0];
+    if (ane_is_folder(path)) return mil_package_read(path, e);
     mil_program *p = mil_parse_file(path, e);
     if (!p) return NULL;
     if (mil_program_ok(p, e) && (!weights || load_weights(args, p, path, e))) return p;

@@ -12,7 +12,7 @@
         .help = "which function (default: the only one, or main)"                                            \
     }
 
-/* Parse and verify the command's first argument. With `weights`, read its BLOBFILE constants from that
+/* Parse and verify the command's first argument: MIL text, or a Core ML package. With `weights`, read its BLOBFILE constants from that
  * folder, or from the one that the program lies in when --weights is not given. */
 mil_program *cli_read_program(const cli_args *args, bool weights, ane_error *e);
 /* --function of `p`; reports the known names when there is none of that one. */

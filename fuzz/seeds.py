@@ -97,3 +97,8 @@ state = {"format": "anemone checkpoint", "version": 1, "step": 3, "data_position
     "loss_scale": 1.0, "good_steps": 0, "rng": ["0123456789abcdef"] * 4,
     "files": [{"name": "model.safetensors", "bytes": 7, "crc32": "b7c5b9c4"}]}
 seed("checkpoint_state", "state", json.dumps(state))
+
+for name in ("block", "conv_net", "int8", "lut4"):
+    package = os.path.join(here, "..", "tests", "golden", "packages", name, "model.mlpackage")
+    with open(os.path.join(package, "Data", "com.apple.CoreML", "model.mlmodel"), "rb") as f:
+        seed("package", name, f.read())

@@ -348,6 +348,21 @@ void mil_blob_writer_abort(mil_blob_writer *w);
 /* Read every BLOBFILE constant below `folder` ("@model_path" stands for it) into memory; types and sizes are checked
  * against the declarations. */
 bool mil_program_load_blobs(mil_program *p, const char *folder, ane_error *e);
+/* Write every constant in memory that has `smallest` or more elements into one file, folder/weights/NAME, and let the
+ * program refer to it there ("@model_path" is `folder`). All others stand in the text from then on. */
+bool mil_program_store_blobs(
+    mil_program *p, const char *folder, const char *name, int64_t smallest, ane_error *e);
+
+/* ---- packages: Core ML's .mlpackage --------------------------------------------------------------------- */
+
+/* Read a package: a folder of Manifest.json, an ML program (model.mlmodel) and its weights, which are read into memory.
+ * What a mil_program cannot hold (other kinds of models, flexible shapes, states, unknown operations) is refused by
+ * name. Source: apple/coremltools, mlmodel/format. */
+mil_program *mil_package_read(const char *path, ane_error *e);
+/* Write one: constants of ten and more elements into its weights, everything else into the model. Parameters are
+ * refused, as are constants that were not read from their blob file, and inputs and outputs that are not fp16, fp32,
+ * int32 or int8. Written whole or not at all; only another package is replaced. */
+bool mil_package_write(const mil_program *p, const char *path, ane_error *e);
 
 /* ---- evaluation: the reference ------------------------------------------------------------------------- */
 

@@ -36,4 +36,16 @@ static inline uint64_t mil_blob_align(uint64_t offset) {
     return (offset + MIL_BLOB_ALIGN - 1) / MIL_BLOB_ALIGN * MIL_BLOB_ALIGN;
 }
 
+/* Finds constants in the blob files below a folder ("@model_path" stands for it); every file is opened once. Starts as
+ * {.arena, .folder}. */
+typedef struct mil_blob_loader {
+    struct ane_arena *arena; /* receives the data */
+    const char *folder;
+    int n, capacity;
+    struct mil_opened_blob *files;
+} mil_blob_loader;
+/* Fill c->data, checked against `type`. `name` is for messages. */
+bool mil_blob_load(mil_blob_loader *l, const char *name, const mil_type *type, mil_constant *c, ane_error *e);
+void mil_blob_loader_close(mil_blob_loader *l);
+
 #endif

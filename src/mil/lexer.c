@@ -154,3 +154,11 @@ bool mil_token_unescape(const mil_token *t, char *out) {
     *out = 0;
     return true;
 }
+
+bool mil_is_name(const char *text) {
+    mil_lexer l;
+    size_t n = strlen(text);
+    mil_lexer_start(&l, text, n);
+    mil_token t = mil_lexer_next(&l);
+    return t.kind == MIL_TOKEN_NAME && t.size == n;
+}

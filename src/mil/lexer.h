@@ -40,4 +40,7 @@ const char *mil_token_show(const mil_token *t, char *out, size_t size);
  * escape is unknown or the string holds a NUL. */
 bool mil_token_unescape(const mil_token *t, char *out);
 
+/* True when all of `text` is one name of MIL text. */
+bool mil_is_name(const char *text);
+
 #endif

@@ -59,15 +59,11 @@ static void putf(printer *p, const char *format, ...) {
 /* ---- names, types, strings ----------------------------------------------------------------------------- */
 
 static void put_name(printer *p, const char *name) {
-    mil_lexer l;
-    size_t n = strlen(name);
-    mil_lexer_start(&l, name, n);
-    mil_token t = mil_lexer_next(&l);
-    if (t.kind != MIL_TOKEN_NAME || t.size != n) {
+    if (!mil_is_name(name)) {
         ane_fail(p->error, ANE_ERROR_ARGUMENT, name, "\"%s\" cannot be written as a name in MIL text", name);
         ane_hint(p->error, "names are letters, digits, _ and . and do not begin with a digit");
     }
-    put_bytes(p, name, n);
+    put_bytes(p, name, strlen(name));
 }
 
 static void put_quoted(printer *p, const char *s) {

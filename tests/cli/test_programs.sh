@@ -127,3 +127,24 @@ fails 1 "empty.mil" check empty.mil
 head -c 3000 /dev/urandom >noise.mil
 fails 1 "noise.mil" check noise.mil
 echo fine
+
+# convert: text <-> Core ML package, and commands on packages
+succeeds convert affine.mil affine.mlpackage
+prints "affine.mlpackage: 3 operations"
+succeeds run affine.mlpackage/ --input x=x.npy --input w=w.npy
+prints "from 0 to 4, mean 1.25"
+succeeds format affine.mlpackage
+golden=$root/tests/golden/packages/block
+succeeds convert "$golden/model.mlpackage" block.mil
+[ -s weights/block.bin ] && [ -s block.mil ] || fail "block.mil and weights/block.bin are not there"
+succeeds run "$golden/model.mlpackage" -i x="$golden/x.npy" -o y=direct.npy
+succeeds run block.mil -i x="$golden/x.npy" -o y=text.npy
+cmp direct.npy text.npy || fail "package and text give different outputs"
+succeeds convert block.mil block.mlpackage
+succeeds run block.mlpackage -i x="$golden/x.npy" -o y=back.npy
+cmp direct.npy back.npy || fail "a package of the text gives different outputs"
+fails 2 "expected two programs" convert affine.mil out.bin
+fails 2 "are for weights" convert affine.mil out.mlpackage --dtype fp16
+mkdir other.mlpackage
+fails 1 "no package" convert affine.mil other.mlpackage
+fails 1 "Manifest.json" run other.mlpackage -i x=x.npy
