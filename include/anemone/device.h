@@ -100,6 +100,23 @@ typedef struct ane_run_stats {
 /* Run once; false with a report on any failure. `stats` may be NULL. */
 bool ane_run(ane_binding *b, ane_run_stats *stats, ane_error *e);
 
+/* What a device has done since it was opened. The parts of the host's time do not overlap; on the CPU all work is
+ * evaluation. */
+typedef struct ane_device_counts {
+    int64_t runs;          /* evaluations: dispatches to the device */
+    int64_t surface_bytes; /* of all memory handed to evaluations, inputs and outputs; 0 on the CPU */
+    int64_t copied_bytes;  /* moved by the host between buffers, master weights and surfaces */
+    int64_t compiles, loads, evictions, retries;
+    double device_ms; /* the device's time, all runs together */
+    bool modelled;    /* device_ms comes from a model, not from a clock */
+    double staging_ms, copying_ms, compiling_ms,
+        evaluating_ms; /* the host's time: weights into surfaces, tensors in and
+                                                                   out, compiling and loading, waiting for the device */
+} ane_device_counts;
+ane_device_counts ane_device_counts_get(ane_device *d);
+/* later - earlier, part by part. */
+ane_device_counts ane_device_counts_since(const ane_device_counts *later, const ane_device_counts *earlier);
+
 /* Bytes that the library has taken for buffers, kernels and scratch, and how often it asked: the second must not move
  * during a run. */
 typedef struct ane_memory_stats {

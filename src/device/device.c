@@ -1,6 +1,7 @@
 /* The public functions: check what was given, then let the device do it. */
 #include "device/device_impl.h"
 
+#include "base/clock.h"
 #include "base/half.h"
 
 #include <math.h>
@@ -30,12 +31,19 @@ bool ane_precision_from_name(ane_precision *precision, const char *name, ane_err
 
 /* ---- devices ------------------------------------------------------------------------------------------- */
 
+static ane_device *opened(ane_device *d, ane_error *e) {
+    if (!d || pthread_mutex_init(&d->counts_lock, NULL) == 0) return d;
+    d->ops->close(d);
+    ane_fail(e, ANE_ERROR_MEMORY, NULL, "no memory for a lock");
+    return NULL;
+}
+
 ane_device *ane_device_open(const char *spec, ane_error *e) {
     size_t n = spec ? strcspn(spec, ":") : 0;
     char known[128] = "";
     for (int i = 0; i < N_DEVICES; i++) {
         if (spec && strlen(devices[i]->name) == n && strncmp(spec, devices[i]->name, n) == 0)
-            return devices[i]->open(spec[n] ? spec + n + 1 : "", e);
+            return opened(devices[i]->open(spec[n] ? spec + n + 1 : "", e), e);
         snprintf(
             known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", devices[i]->name);
     }
@@ -45,7 +53,9 @@ ane_device *ane_device_open(const char *spec, ane_error *e) {
 }
 
 void ane_device_close(ane_device *d) {
-    if (d) d->ops->close(d);
+    if (!d) return;
+    pthread_mutex_destroy(&d->counts_lock);
+    d->ops->close(d);
 }
 
 const ane_capabilities *ane_device_capabilities(const ane_device *d) {
@@ -66,7 +76,11 @@ ane_kernel *ane_device_compile(ane_device *d, const mil_program *p, const char *
             function ? function : "main");
         return NULL;
     }
-    return d->ops->compile(d, p, f, e);
+    double start = ane_clock_ms();
+    ane_kernel *k = d->ops->compile(d, p, f, e);
+    const ane_device_counts more = {.compiles = !d->ops->counts && k, .compiling_ms = ane_clock_ms() - start};
+    ane_device_count(d, &more);
+    return k;
 }
 
 void ane_kernel_free(ane_kernel *k) {
@@ -304,5 +318,13 @@ bool ane_run(ane_binding *b, ane_run_stats *stats, ane_error *e) {
         if (!b->bound[i])
             return ane_fail(e, ANE_ERROR_ARGUMENT, k->ports[i].name,
                 "%s was not bound: everything must be before a run", k->ports[i].name);
-    return k->device->ops->run(b, stats, e);
+    ane_run_stats own = {0};
+    if (!k->device->ops->run(b, &own, e)) return false;
+    const ane_device_counts more = {.runs = 1,
+        .device_ms = own.device_ms,
+        .modelled = own.modelled,
+        .evaluating_ms = k->device->ops->counts ? 0 : own.host_ms};
+    ane_device_count(k->device, &more);
+    if (stats) *stats = own;
+    return true;
 }

@@ -4,6 +4,8 @@
 
 #include "anemone/device.h"
 
+#include <pthread.h>
+
 typedef struct ane_device_ops {
     const char *name; /* what stands before the colon in a device spec */
     /* `options` is what stands after the colon, "" when nothing does. */
@@ -24,6 +26,8 @@ typedef struct ane_device_ops {
     bool (*weights_changed)(ane_binding *b, ane_error *e);
     bool (*run)(ane_binding *b, ane_run_stats *stats, ane_error *e);
     ane_memory_stats (*memory)(const ane_device *d);
+    /* Add what the device counts elsewhere; NULL: nothing. */
+    void (*counts)(ane_device *d, ane_device_counts *counts);
 } ane_device_ops;
 
 typedef struct ane_port {
@@ -35,6 +39,8 @@ typedef struct ane_port {
 struct ane_device {
     const ane_device_ops *ops;
     ane_capabilities capabilities;
+    pthread_mutex_t counts_lock; /* made by ane_device_open once the device is there */
+    ane_device_counts counts;
 };
 struct ane_kernel {
     ane_device *device;
@@ -50,6 +56,9 @@ struct ane_binding {
     ane_kernel *kernel;
     bool *bound; /* per port */
 };
+
+/* counts.c: add `more` to what the device has done; any thread. */
+void ane_device_count(ane_device *d, const ane_device_counts *more);
 
 extern const ane_device_ops ane_cpu_device;    /* cpu/device.c */
 extern const ane_device_ops ane_engine_device; /* ane/device.c */

@@ -183,6 +183,35 @@ static void test_retries(void **state) {
     as_on_cpu("fault=load:10", MIL_FP16);
 }
 
+/* Three runs, the second and third with new weights: what was dispatched, moved, compiled. */
+static void counts_of(const char *options, int64_t compiles, bool weights_in_surfaces) {
+    ane_error e = {0};
+    bench t;
+    ane_device *d = open_emulated(options);
+    assert_ok(set_up(&t, d, MIL_FP16, &e), &e);
+    ane_device_counts opened = ane_device_counts_get(d);
+    for (int i = 0; i < 3; i++) assert_ok(ane_weights_changed(t.b, &e) && ane_run(t.b, NULL, &e), &e);
+    ane_device_counts now = ane_device_counts_get(d), since = ane_device_counts_since(&now, &opened);
+    int64_t weights = weights_in_surfaces ? (int64_t)O * I * 2 : 0, ports = (I + O + 1) * (int64_t)N * 2;
+    assert_int_equal(since.runs, 3);
+    assert_int_equal(since.compiles, compiles);
+    assert_int_equal(since.retries, 0);
+    assert_true(since.surface_bytes >= 3 * (weights + ports));
+    assert_true(since.copied_bytes >= 3 * (int64_t)O * I * 2); /* the weights, in whatever way */
+    assert_true(since.modelled && since.device_ms > 0);
+    assert_true(since.evaluating_ms > 0 && since.staging_ms > 0 && since.copying_ms >= 0);
+    assert_true(compiles ? since.compiling_ms > 0 : since.compiling_ms == 0);
+    tear_down(&t);
+}
+
+static void test_counts(void **state) {
+    (void)state;
+    counts_of("weights=packed", 0, true);
+    counts_of("weights=input", 0, true);
+    counts_of("weights=baked", 3, false);
+    counts_of("weights=reload,quirk=reload:new-weights", 1, false);
+}
+
 static void test_options(void **state) {
     (void)state;
     static const struct {
@@ -205,6 +234,7 @@ static void test_options(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_packed),
         cmocka_unit_test(test_input),

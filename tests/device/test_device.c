@@ -254,6 +254,13 @@ static void test_run(void **state) {
     assert_ok(ane_weights_changed(s.b, &e) && ane_run(s.b, NULL, &e), &e);
     ane_buffer_read_f32(s.y, y, 4, &e);
     assert_true(y[0] == 11);
+    const ane_device_counts counts = ane_device_counts_get(s.d),
+                            none = ane_device_counts_since(&counts, &counts);
+    assert_int_equal(counts.runs, 2);
+    assert_int_equal(counts.compiles, 1);
+    assert_true(
+        counts.device_ms >= stats.device_ms && counts.device_ms == counts.evaluating_ms && !counts.modelled);
+    assert_true(none.runs == 0 && none.device_ms == 0);
     release(&s);
 }
 

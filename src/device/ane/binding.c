@@ -103,6 +103,7 @@ static bool check_guard(const uint16_t *row, uint32_t turn, ane_error *e) {
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
 typedef struct run {
+    ane_device_counts *counts; /* of this run */
     engine_binding *b;
     engine_kernel *k;
     const mil_lowering *l;
@@ -113,6 +114,10 @@ static ane_surface *surface_of(const run *r, const mil_piece *p, int32_t index) 
     bool out = p->kind == MIL_PIECE_OUTPUT || p->kind == MIL_PIECE_GUARD_OUT;
     if (engine_is_direct(r->l, p)) return r->b->buffers[r->k->slot[index]]->surface;
     return out ? r->k->outputs[p->port] : r->b->inputs[p->port];
+}
+
+static int64_t piece_bytes(const mil_piece *p) {
+    return p->rows * p->width * (int64_t)sizeof(uint16_t);
 }
 
 /* Activations, and the guard, into their rows. */
@@ -130,6 +135,7 @@ static bool put_piece(const run *r, int32_t index, ane_error *e) {
     else
         ok = engine_put(
             &rows, p, r->b->buffers[r->k->slot[index]], r->k->base.device->capabilities.threads, e);
+    r->counts->copied_bytes += piece_bytes(p);
     return ane_surface_unlock(s, false, e) && ok;
 }
 
@@ -143,6 +149,7 @@ static bool get_piece(const run *r, int32_t index, bool guard, ane_error *e) {
     bool ok = guard ? check_guard(data + p->row * rows.stride, r->turn, e)
                     : engine_get(&rows, p, r->b->buffers[r->k->slot[index]],
                           r->k->base.device->capabilities.threads, e);
+    r->counts->copied_bytes += piece_bytes(p);
     return ane_surface_unlock(s, true, e) && ok;
 }
 
@@ -156,6 +163,7 @@ static bool evaluate(const run *r, double *device_ms, ane_error *e) {
         bool out = p->kind == MIL_PIECE_OUTPUT || p->kind == MIL_PIECE_GUARD_OUT;
         if (p->port != MIL_NONE) surfaces[out ? l->n_inputs + p->port : p->port] = surface_of(r, p, i);
     }
+    for (size_t i = 0; i < n; i++) r->counts->surface_bytes += surfaces[i] ? (int64_t)surfaces[i]->bytes : 0;
     ane_program *program = r->b->program ? r->b->program : r->k->program;
     bool ok =
         ane_program_run(program, l->n_inputs, surfaces, l->n_outputs, surfaces + l->n_inputs, device_ms, e);
@@ -163,15 +171,26 @@ static bool evaluate(const run *r, double *device_ms, ane_error *e) {
     return ok;
 }
 
+/* Add the time since *mark and start anew. */
+static void lap(double *mark, double *timer) {
+    double now = ane_clock_ms();
+    *timer += now - *mark;
+    *mark = now;
+}
+
 static bool run_locked(const run *r, double *device_ms, ane_error *e) {
-    if (!engine_stage_weights(r->b, e)) return false;
+    if (!engine_stage_weights(r->b, r->counts, e)) return false;
+    double mark = ane_clock_ms();
     for (int32_t i = 0; i < r->l->n_pieces; i++)
         if (!put_piece(r, i, e)) return false;
+    lap(&mark, &r->counts->copying_ms);
     if (!evaluate(r, device_ms, e)) return false;
+    lap(&mark, &r->counts->evaluating_ms);
     for (int32_t i = 0; i < r->l->n_pieces; i++)
         if (!get_piece(r, i, true, e)) return false;
     for (int32_t i = 0; i < r->l->n_pieces; i++)
         if (!get_piece(r, i, false, e)) return false;
+    lap(&mark, &r->counts->copying_ms);
     return true;
 }
 
@@ -182,9 +201,11 @@ bool engine_run(ane_binding *binding, ane_run_stats *stats, ane_error *e) {
     double start = ane_clock_ms(), device_ms = -1;
     pthread_mutex_lock(&k->run_lock);
     b->turn = (b->turn + 1) % TURNS;
-    const run r = {b, k, k->lowering, b->turn};
+    ane_device_counts counts = {0};
+    const run r = {&counts, b, k, k->lowering, b->turn};
     bool ok = run_locked(&r, &device_ms, e);
     pthread_mutex_unlock(&k->run_lock);
+    ane_device_count(&d->base, &counts);
     double ms = ane_clock_ms() - start;
     if (stats)
         *stats = (ane_run_stats){ms, device_ms >= 0 ? device_ms : ms, d->fw.emulated && device_ms >= 0};

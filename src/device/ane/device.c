@@ -125,6 +125,16 @@ static ane_memory_stats memory(const ane_device *device) {
         atomic_load(&d->bytes), atomic_load(&d->peak_bytes), atomic_load(&d->allocations)};
 }
 
+static void budget_counts(ane_device *device, ane_device_counts *counts) {
+    ane_budget *b = &((engine_device *)device)->budget;
+    pthread_mutex_lock(&b->lock);
+    counts->compiles += b->compiles;
+    counts->loads += b->loads;
+    counts->evictions += b->evictions;
+    counts->retries += b->retries;
+    pthread_mutex_unlock(&b->lock);
+}
+
 /* ---- the device --------------------------------------------------------------------------------------------------- */
 
 /* Where every report agrees: nothing smaller than what somebody needed, nothing larger than what somebody had. */
@@ -252,4 +262,5 @@ const ane_device_ops ane_engine_device = {
     .weights_changed = engine_weights_changed,
     .run = engine_run,
     .memory = memory,
+    .counts = budget_counts,
 };

@@ -86,8 +86,8 @@ bool engine_bind_weight(ane_binding *b, int weight, const float *master, ane_err
 bool engine_weights_changed(ane_binding *b, ane_error *e);
 bool engine_run(ane_binding *b, ane_run_stats *stats, ane_error *e);
 
-/* weights.c: masters into input surfaces, or into a program of the binding's own. */
-bool engine_stage_weights(engine_binding *b, ane_error *e);
+/* weights.c: masters into input surfaces, or into a program of the binding's own; what it took is added to `counts`. */
+bool engine_stage_weights(engine_binding *b, ane_device_counts *counts, ane_error *e);
 /* The files of a lowering: its tables, and the weights of `b` (NULL: there are none). */
 ane_weight_file *engine_weight_files(const mil_lowering *l, const engine_binding *b, int *n, ane_error *e);
 void engine_weight_files_free(ane_weight_file *files, int n);

@@ -123,7 +123,9 @@ static bool compile(ane_program *p, ane_error *e) {
     ane_error first = {0};
     if (order(p, "compileWithQoS:options:error:", "compile", &first)) return true;
     if (!strstr(first.message, "InvalidMILProgram")) {
+        pthread_mutex_lock(&p->budget->lock);
         p->budget->retries++;
+        pthread_mutex_unlock(&p->budget->lock);
         pause_ms(RETRY_PAUSE_MS);
         ane_error second = {0};
         if (order(p, "compileWithQoS:options:error:", "compile", &second)) return true;

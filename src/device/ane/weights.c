@@ -1,4 +1,5 @@
 /* weights.c - a binding's weights: into its input surfaces, or into a program of its own. */
+#include "base/clock.h"
 #include "base/half.h"
 #include "base/parallel.h"
 #include "device/ane/device.h"
@@ -86,18 +87,24 @@ void engine_weight_files_free(ane_weight_file *files, int n) {
 /* ---- staging --------------------------------------------------------------------------------------------------- */
 
 /* A new program, or, where the machine takes that, new files for the old. The old one stays until the new is there. */
-static bool bake(engine_binding *b, ane_error *e) {
+static bool bake(engine_binding *b, ane_device_counts *counts, ane_error *e) {
     const engine_kernel *k = (const engine_kernel *)b->base.kernel;
     engine_device *d = (engine_device *)k->base.device;
     int n = 0;
+    double start = ane_clock_ms();
     ane_weight_file *files = engine_weight_files(k->lowering, b, &n, e);
+    for (int i = 0; i < n; i++) counts->copied_bytes += (int64_t)files[i].size;
+    double filled = ane_clock_ms();
+    counts->staging_ms += filled - start;
     if (files && d->reload && b->program) {
         bool ok = ane_program_reload(b->program, n, files, e);
         engine_weight_files_free(files, n);
+        counts->compiling_ms += ane_clock_ms() - filled;
         return ok;
     }
     ane_program *program = files ? ane_program_new(&d->budget, k->text, n, files, e) : NULL;
     engine_weight_files_free(files, n);
+    counts->compiling_ms += ane_clock_ms() - filled;
     if (!program) return false;
     ane_program_free(b->program);
     b->program = program;
@@ -114,18 +121,22 @@ static bool stage_piece(engine_binding *b, const mil_piece *p, const float *mast
     return ane_surface_unlock(s, false, e);
 }
 
-bool engine_stage_weights(engine_binding *b, ane_error *e) {
+bool engine_stage_weights(engine_binding *b, ane_device_counts *counts, ane_error *e) {
     const engine_kernel *k = (const engine_kernel *)b->base.kernel;
     const mil_lowering *l = k->lowering;
     if (!b->stale || k->base.n_weights == 0) return true;
     if (l->options.weights == MIL_WEIGHTS_BAKED) {
-        if (!bake(b, e)) return false;
+        if (!bake(b, counts, e)) return false;
     } else {
+        double start = ane_clock_ms();
         int first = k->base.n_inputs + k->base.n_outputs;
-        for (int32_t i = 0; i < l->n_pieces; i++)
-            if (l->pieces[i].kind == MIL_PIECE_WEIGHT &&
-                !stage_piece(b, &l->pieces[i], b->masters[k->slot[i] - first], e))
-                return false;
+        for (int32_t i = 0; i < l->n_pieces; i++) {
+            const mil_piece *p = &l->pieces[i];
+            if (p->kind != MIL_PIECE_WEIGHT) continue;
+            if (!stage_piece(b, p, b->masters[k->slot[i] - first], e)) return false;
+            counts->copied_bytes += p->rows * p->width * (int64_t)sizeof(uint16_t);
+        }
+        counts->staging_ms += ane_clock_ms() - start;
     }
     b->stale = false;
     return true;
