@@ -106,6 +106,25 @@ static void put_timers(ane_line *l, const ane_step_timers *t) {
     ane_line_close(l);
 }
 
+static void put_device(ane_line *l, const ane_device_counts *c) {
+    const struct {
+        const char *name;
+        int64_t n;
+    } numbers[] = {{"runs", c->runs}, {"surface_bytes", c->surface_bytes}, {"copied_bytes", c->copied_bytes},
+        {"compiles", c->compiles}, {"loads", c->loads}, {"evictions", c->evictions}, {"retries", c->retries}};
+    const struct {
+        const char *name;
+        double ms;
+    } times[] = {{"device_ms", c->device_ms}, {"staging_ms", c->staging_ms}, {"copying_ms", c->copying_ms},
+        {"compiling_ms", c->compiling_ms}, {"evaluating_ms", c->evaluating_ms}};
+    ane_line_open(l, "device");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        ane_line_integer(l, numbers[i].name, numbers[i].n);
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) ane_line_decimal(l, times[i].name, times[i].ms);
+    ane_line_bool(l, "modelled", c->modelled);
+    ane_line_close(l);
+}
+
 bool ane_runlog_step(ane_runlog *log, const ane_step_record *r, ane_error *e) {
     ane_line *l = begin(log, "step", r->step);
     ane_line_number(l, "loss", r->loss);
@@ -117,7 +136,9 @@ bool ane_runlog_step(ane_runlog *log, const ane_step_record *r, ane_error *e) {
     ane_line_decimal(l, "tokens_per_second", r->tokens_per_second);
     ane_line_number(l, "mfu", r->mfu);
     ane_line_number(l, "loss_scale", r->loss_scale);
+    ane_line_integer(l, "repeats", r->repeats);
     ane_line_bool(l, "skipped", r->skipped);
+    put_device(l, &r->device);
     return write_line(log, e);
 }
 

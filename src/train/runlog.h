@@ -4,7 +4,7 @@
  *   {"type":"resume","step":N,"time":T,"text":...}   it went on behind step N
  *   {"type":"step","step":N,"loss":nats,"lr":x,"grad_norm":x,"tokens":of this step,"ms":wall
  * time,"timers":{...}, "tokens_per_second":x,"mfu":fraction of the measured
- * peak,"loss_scale":x,"skipped":bool}
+ * peak,"loss_scale":x,"repeats":n,"skipped":bool,"device":{...}}
  *   {"type":"eval","step":N,"loss":nats,"perplexity":x,"bits_per_byte":x,"tokens":n}
  *   {"type":"sample","step":N,"text":...}
  *   {"type":"save","step":N,"path":folder}
@@ -15,6 +15,9 @@
  * milliseconds by the clock and together make up "ms": data, embedding, forward, head, loss, backward,
  * products, scatter, optimizer, weights (telling the device of the new ones) and report (the log and the
  * listener, for the step before).
+ *
+ * "repeats": how often the step's batches were run again at half the loss scale, since a gradient overflowed fp16.
+ * "device" is what the device did for this step: ane_device_counts, by its members' names.
  *
  * A run that goes on behind step N first cuts off what was logged after it, so that the log reads as if the
  * run had never stopped: step, eval and sample lines hold the same values, times apart.
@@ -35,8 +38,10 @@ typedef struct ane_step_timers {
 typedef struct ane_step_record {
     int64_t step, tokens;
     double loss, lr, grad_norm, ms, tokens_per_second, mfu, loss_scale;
+    int32_t repeats;
     bool skipped;
     ane_step_timers timers;
+    ane_device_counts device;
 } ane_step_record;
 
 typedef struct ane_runlog {

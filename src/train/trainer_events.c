@@ -29,6 +29,23 @@ static double seconds_left(ane_trainer *t, double ms) {
     return (double)(t->config.options.steps - t->state.step) * t->smoothed_ms / 1e3;
 }
 
+static bool say_repeats(ane_trainer *t, const ane_step_record *r, ane_error *e) {
+    char text[200];
+    snprintf(text, sizeof text,
+        "In step %lld the gradient overflowed fp16: its batches were run again, with the loss scale at %g in "
+        "the end.",
+        (long long)r->step, r->loss_scale);
+    return ane_trainer_say(t, "warning", text, e);
+}
+
+static bool say_skipped(ane_trainer *t, const ane_step_record *r, ane_error *e) {
+    char text[200];
+    snprintf(text, sizeof text,
+        "Step %lld is skipped: its loss is %g, its gradient is not finite. The weights stay as they were.",
+        (long long)r->step, r->loss);
+    return ane_trainer_say(t, "warning", text, e);
+}
+
 bool ane_trainer_report_step(ane_trainer *t, const ane_step_record *r, ane_error *e) {
     double start = ane_clock_ms();
     tell(t, (ane_train_event){.type = ANE_EVENT_STEP,
@@ -42,16 +59,7 @@ bool ane_trainer_report_step(ane_trainer *t, const ane_step_record *r, ane_error
                 .tokens = r->tokens,
                 .skipped = r->skipped});
     bool ok = ane_runlog_step(&t->log, r, e);
-    if (ok && r->skipped) {
-        char text[200], scale[64] = "";
-        if (t->state.loss_scale != r->loss_scale)
-            snprintf(scale, sizeof scale, " The loss scale falls to %g.", t->state.loss_scale);
-        snprintf(text, sizeof text,
-            "Step %lld is skipped: its loss is %g, its gradient is not finite. The weights stay as they "
-            "were.%s",
-            (long long)r->step, r->loss, scale);
-        ok = ane_trainer_say(t, "warning", text, e);
-    }
+    ok = ok && (!r->repeats || say_repeats(t, r, e)) && (!r->skipped || say_skipped(t, r, e));
     t->report_ms = ane_clock_ms() - start;
     return ok;
 }

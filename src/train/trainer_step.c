@@ -26,13 +26,23 @@ static bool forward_backward(ane_trainer *t, ane_step_record *r, ane_error *e) {
     return true;
 }
 
-/* Loss scaling as for any fp16 training: half after an overflow, double after a long time without
- * (Micikevicius et al. 2018, arXiv:1710.03740). Other precisions need none: their scale stays 1. */
+/* Loss scaling as for any fp16 training (Micikevicius et al. 2018, arXiv:1710.03740), but that nothing is lost: while
+ * the scale can still fall, an overflow of the gradient has the same batches run again at half of it. A long time
+ * without doubles it. Other precisions need none: their scale stays 1. */
+static bool must_repeat(ane_trainer *t, const ane_step_record *r) {
+    ane_train_state *s = &t->state;
+    if (!r->skipped || !isfinite(r->loss) || t->config.precision != ANE_FP16 || s->loss_scale <= 1)
+        return false;
+    s->loss_scale = fmax(1, s->loss_scale / 2);
+    s->good_steps = 0;
+    s->data_position -= t->config.options.accumulate;
+    return true;
+}
+
 static void adapt_scale(ane_trainer *t, bool skipped) {
     ane_train_state *s = &t->state;
     if (t->config.precision != ANE_FP16) return;
     if (skipped) {
-        s->loss_scale = fmax(1, s->loss_scale / 2);
         s->good_steps = 0;
     } else if (++s->good_steps == SCALE_GROWS_AFTER) {
         s->loss_scale = fmin(LARGEST_SCALE, s->loss_scale * 2);
@@ -49,9 +59,9 @@ static bool update(ane_trainer *t, ane_step_record *r, ane_error *e) {
     r->grad_norm = ane_adamw_update(t->optimizer, t->weights, t->gradients, scale, r->lr, threads);
     r->skipped = !isfinite(r->grad_norm);
     double updated = ane_clock_ms();
-    r->timers.optimizer = updated - start;
+    r->timers.optimizer += updated - start;
     if (!r->skipped && !ane_network_weights_changed(t->network, e)) return false;
-    r->timers.weights = ane_clock_ms() - updated;
+    r->timers.weights += ane_clock_ms() - updated;
     return true;
 }
 
@@ -66,16 +76,17 @@ bool ane_trainer_step(ane_trainer *t, ane_step_record *r, ane_error *e) {
     double start = ane_clock_ms();
     *r = (ane_step_record){.step = t->state.step + 1,
         .tokens = (int64_t)o->batch * o->seq * o->accumulate,
-        .loss_scale = t->state.loss_scale,
         .timers.report = t->report_ms};
+    const ane_device_counts before = ane_device_counts_get(t->device);
     ane_network_timers_reset(t->network);
     if (!forward_backward(t, r, e) || !update(t, r, e)) return false;
+    for (; must_repeat(t, r); r->repeats++)
+        if (!forward_backward(t, r, e) || !update(t, r, e)) return false;
+    r->loss_scale = t->state.loss_scale;
     adapt_scale(t, r->skipped);
-    /* While the scale can still fall, an overflow is no sign of trouble. */
-    if (!r->skipped)
-        t->skipped_in_a_row = 0;
-    else if (r->loss_scale <= 1)
-        t->skipped_in_a_row++;
+    t->skipped_in_a_row = r->skipped ? t->skipped_in_a_row + 1 : 0;
+    const ane_device_counts after = ane_device_counts_get(t->device);
+    r->device = ane_device_counts_since(&after, &before);
     r->timers.network = ane_network_timers_get(t->network);
     t->state.step++;
     t->state.tokens += r->tokens;
