@@ -5,6 +5,9 @@ if(NOT ANEMONE_GEMM_LIBRARY STREQUAL "plain")
   list(APPEND ANEMONE_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemm_${ANEMONE_GEMM_LIBRARY}.c)
 endif()
 
+include(cmake/data.cmake)
+anemone_embed(data/ane_chips.json ane_chips_json)
+
 add_library(anemone_objects OBJECT ${ANEMONE_SOURCES})
 target_include_directories(anemone_objects PUBLIC ${PROJECT_SOURCE_DIR}/include PRIVATE ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(anemone_objects PRIVATE ANEMONE_VERSION="${PROJECT_VERSION}" _GNU_SOURCE)

@@ -41,6 +41,12 @@ typedef struct ane_capabilities {
     int64_t max_dim;
     int64_t min_surface_bytes, row_alignment_bytes;
     int threads; /* host threads used */
+    /* Which machine: "M4 Max", or the processor; "25D125"; the version of Apple's framework, or the library that
+     * multiplies. "" when unknown. */
+    char chip[64], os_build[64], framework[160];
+    /* By which defaults are chosen, as recorded for the chip (data/ane_chips.json); 0: unknown. Peak rate of products,
+     * time of an empty run, speed of memory. */
+    double device_gflops, device_dispatch_ms, device_bandwidth_gbs;
 } ane_capabilities;
 
 /* "cpu" with options after a colon: "cpu:threads=2,precision=fp16". Unknown devices and options are refused with

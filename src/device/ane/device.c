@@ -2,6 +2,7 @@
 #include "device/ane/device.h"
 
 #include "base/parallel.h"
+#include "device/ane/chips.h"
 #include "device/ane/folder.h"
 
 #include <stdio.h>
@@ -163,11 +164,26 @@ static bool choose_mode(engine_device *d, options *o, ane_error *e) {
     return true;
 }
 
+/* Which machine, and what is recorded of it. */
+static void describe_machine(engine_device *d) {
+    ane_capabilities *c = &d->base.capabilities;
+    ane_chip chip;
+    memcpy(c->chip, d->machine.chip, sizeof c->chip);
+    memcpy(c->os_build, d->machine.os_build, sizeof c->os_build);
+    memcpy(c->framework, d->machine.framework, sizeof c->framework);
+    if (!ane_chip_find(&chip, d->machine.chip)) return;
+    c->device_gflops = chip.gflops;
+    c->device_dispatch_ms = chip.dispatch_ms;
+    c->device_bandwidth_gbs = chip.bandwidth_gbs;
+}
+
 static void describe(engine_device *d, const options *o) {
     ane_capabilities *c = &d->base.capabilities;
     strcpy(c->device, "ane");
-    snprintf(c->description, sizeof c->description, "%s, weights %s",
-        d->fw.emulated ? "emulated Neural Engine" : "Neural Engine", modes[o->mode].name);
+    snprintf(c->description, sizeof c->description, "%s of %s, weights %s",
+        d->fw.emulated ? "emulated Neural Engine" : "Neural Engine",
+        d->machine.chip[0] ? d->machine.chip : "an unknown chip", modes[o->mode].name);
+    describe_machine(d);
     c->precision = ANE_FP16;
     c->activation_dtype = MIL_FP16;
     c->runs_beside_host = true;
@@ -181,6 +197,7 @@ static void describe(engine_device *d, const options *o) {
 static bool start(engine_device *d, options *o, ane_error *e) {
     if (!ane_framework_open(&d->fw, o->emulator ? o->settings : NULL, e)) return false;
     if (!ane_budget_init(&d->budget, &d->fw, e)) return false;
+    ane_machine_identify(&d->fw, &d->machine);
     d->facts = careful;
     d->base.capabilities.threads = o->threads;
     ane_folder_sweep(&d->fw);

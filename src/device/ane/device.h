@@ -2,6 +2,7 @@
 #ifndef ANEMONE_DEVICE_ANE_DEVICE_H
 #define ANEMONE_DEVICE_ANE_DEVICE_H
 
+#include "device/ane/machine.h"
 #include "device/ane/program.h"
 #include "device/device_impl.h"
 #include "mil/lower.h"
@@ -32,6 +33,7 @@ typedef struct engine_device {
     ane_device base;
     ane_framework fw;
     ane_budget budget;
+    ane_machine machine;
     ane_facts facts;
     mil_weight_mode weights;
     bool reload;        /* baked, and new weights come in by files alone */

@@ -114,6 +114,7 @@ static bool find_symbols(ane_framework *fw, ane_error *e) {
         {&fw->surface_key[5], "kIOSurfacePixelFormat", false},
         {&fw->configure, "anemone_emulator_configure", !fw->emulated},
         {&fw->message, "anemone_emulator_message", !fw->emulated},
+        {&fw->describe, "anemone_emulator_describe", !fw->emulated},
     };
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
         void *found = find_symbol(fw, symbols[i].name);

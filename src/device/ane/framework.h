@@ -46,6 +46,7 @@ typedef struct ane_framework {
     /* the emulator's own; NULL on a Mac */
     bool (*configure)(const char *settings);
     const char *(*message)(void);
+    char *(*describe)(void);
 } ane_framework;
 
 /* On macOS the system's; `emulator` NULL. With `emulator` the emulator, set up by that text ("chip=m4,...") behind

@@ -1,6 +1,7 @@
 /* The CPU device: options, buffers, and the table of what it does. */
 #include "device/cpu/device.h"
 
+#include "base/host.h"
 #include "base/parallel.h"
 
 #include <stdio.h>
@@ -86,6 +87,9 @@ static void describe(ane_capabilities *c, const cpu_device *d) {
     c->max_dim = INT64_MAX;
     c->min_surface_bytes = c->row_alignment_bytes = 1;
     c->threads = d->threads;
+    ane_host_processor(c->chip, sizeof c->chip);
+    ane_host_os_build(c->os_build, sizeof c->os_build);
+    snprintf(c->framework, sizeof c->framework, "%s", ane_gemm_library());
 }
 
 static ane_device *cpu_open(const char *text, ane_error *e) {

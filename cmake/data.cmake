@@ -1,0 +1,12 @@
+# Files of data/ that are built into the library, as arrays in C: every linker takes those.
+function(anemone_embed path symbol)
+  file(READ ${PROJECT_SOURCE_DIR}/${path} bytes HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(REGEX REPLACE "([^\n]{100})" "\\1\n" bytes "${bytes}")
+  set(text "/* ${path} */\n#include <stddef.h>\n\nextern const unsigned char ${symbol}[];\nextern const size_t ${symbol}_size;\n")
+  string(APPEND text "const unsigned char ${symbol}[] = {\n${bytes}\n};\nconst size_t ${symbol}_size = sizeof ${symbol};\n")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/data/${symbol}.c CONTENT "${text}" @ONLY)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${path})
+  list(APPEND ANEMONE_SOURCES ${CMAKE_BINARY_DIR}/data/${symbol}.c)
+  set(ANEMONE_SOURCES ${ANEMONE_SOURCES} PARENT_SCOPE)
+endfunction()
