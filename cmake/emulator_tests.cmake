@@ -27,5 +27,5 @@ endif()
 get_property(tests DIRECTORY PROPERTY TESTS)
 list(FILTER tests INCLUDE REGEX "(^|\\.)emulator(\\.|$)|^device\\.ane_")
 set_tests_properties(${tests} PROPERTIES TIMEOUT 300 ENVIRONMENT
-  "OMP_WAIT_POLICY=passive;LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/emulator/lsan.supp;ASAN_OPTIONS=fast_unwind_on_malloc=0;\
+  "ANEMONE_CACHE=${ANEMONE_TEST_CACHE};OMP_WAIT_POLICY=passive;LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/emulator/lsan.supp;ASAN_OPTIONS=fast_unwind_on_malloc=0;\
 TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/emulator/tsan.supp")

@@ -1,6 +1,7 @@
 # Threads that wait spinning slow down all other tests. A test may ask for more memory than there is: the sanitizers are
 # to say no, as malloc does, and not to stop.
-set(ANEMONE_TEST_ENVIRONMENT OMP_WAIT_POLICY=passive
+set(ANEMONE_TEST_CACHE ${CMAKE_BINARY_DIR}/tests/cache) # never the user's
+set(ANEMONE_TEST_ENVIRONMENT ANEMONE_CACHE=${ANEMONE_TEST_CACHE} OMP_WAIT_POLICY=passive
   ASAN_OPTIONS=allocator_may_return_null=1 TSAN_OPTIONS=allocator_may_return_null=1)
 
 # tests/ mirrors src/: every tests/**/test_*.c is one cmocka program and one ctest test; every tests/**/test_*.sh is a
@@ -12,7 +13,7 @@ add_library(anemone_test_support STATIC ${ANEMONE_TEST_SUPPORT})
 target_include_directories(anemone_test_support PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/tests
   ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(anemone_test_support PUBLIC
-  ANEMONE_ROOT="${PROJECT_SOURCE_DIR}" _GNU_SOURCE)
+  ANEMONE_ROOT="${PROJECT_SOURCE_DIR}" ANEMONE_TEST_CACHE="${ANEMONE_TEST_CACHE}" _GNU_SOURCE)
 target_link_libraries(anemone_test_support PUBLIC anemone_static anemone_link PkgConfig::CMOCKA)
 
 if(TARGET anemone_emulator)

@@ -17,6 +17,11 @@ void assert_error(ane_error *e, ane_code code, const char *part) {
     ane_error_clear(e);
 }
 
+/* A test that is started by hand must not use the user's cache either. */
+__attribute__((constructor)) static void set_cache(void) {
+    setenv("ANEMONE_CACHE", ANEMONE_TEST_CACHE, 0);
+}
+
 static char folder[64];
 
 static void remove_folder(void) {
