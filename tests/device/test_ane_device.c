@@ -3,6 +3,7 @@
 #include "device/emulated.h"
 
 #include "anemone/mil.h"
+#include "device/ane/device.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -183,6 +184,48 @@ static void test_retries(void **state) {
     as_on_cpu("fault=load:10", MIL_FP16);
 }
 
+/* Compiled beside the work: between two changes, runs use the weights of the change before. The masters are changed at
+ * once, as an optimizer does: what is being compiled has a copy. */
+static void test_baked_async(void **state) {
+    (void)state;
+    static float y[O * N], z[N], expected[2][O * N], expected_z[N];
+    ane_error e = {0};
+    bench t;
+    reference(MIL_FP16, false, expected[0], expected_z);
+    reference(MIL_FP16, true, expected[1], expected_z);
+    ane_device *d = open_emulated("weights=baked-async");
+    assert_ok(set_up(&t, d, MIL_FP16, &e) && results(&t, y, z, &e), &e);
+    assert_close(y, expected[0], O * N, 2e-3);
+    for (int change = 1; change < 6; change++) {
+        fill(t.w, O * I, change % 2 ? 5 : 1);
+        assert_ok(ane_weights_changed(t.b, &e), &e);
+        fill(t.w, O * I, 7);
+        for (int run = 0; run < 2; run++) {
+            assert_ok(results(&t, y, z, &e), &e);
+            assert_close(y, expected[(change - 1) % 2], O * N, 2e-3);
+        }
+    }
+    tear_down(&t); /* with a compilation going on */
+}
+
+/* The failure of a compilation beside the work comes with the next change; the device lives on. */
+static void test_baked_async_fault(void **state) {
+    (void)state;
+    static float y[O * N], z[N];
+    ane_error e = {0};
+    bench t;
+    ane_device *d = open_emulated("weights=baked-async");
+    assert_ok(set_up(&t, d, MIL_FP16, &e) && results(&t, y, z, &e), &e);
+    assert_true(
+        ((engine_device *)d)->fw.configure("fault=compile:1,fault=compile:2")); /* at first, and again */
+    assert_ok(ane_weights_changed(t.b, &e), &e);
+    assert_ok(results(&t, y, z, &e), &e); /* with the old weights */
+    assert_false(ane_weights_changed(t.b, &e));
+    assert_error(&e, ANE_ERROR_DEVICE, "compile");
+    assert_ok(ane_weights_changed(t.b, &e) && ane_weights_changed(t.b, &e) && results(&t, y, z, &e), &e);
+    tear_down(&t);
+}
+
 /* Three runs, the second and third with new weights: what was dispatched, moved, compiled. */
 static void counts_of(const char *options, int64_t compiles, bool weights_in_surfaces) {
     ane_error e = {0};
@@ -234,6 +277,8 @@ static void test_options(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_baked_async),
+        cmocka_unit_test(test_baked_async_fault),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_packed),

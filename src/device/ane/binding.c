@@ -44,6 +44,7 @@ void engine_binding_free(ane_binding *binding) {
     engine_binding *b = (engine_binding *)binding;
     engine_device *d = (engine_device *)binding->kernel->device;
     const mil_lowering *l = ((const engine_kernel *)binding->kernel)->lowering;
+    engine_drop_next(b);
     ane_program_free(b->program);
     for (int32_t i = 0; b->inputs && i < l->n_inputs; i++) engine_surface_free(d, b->inputs[i]);
     free(b->inputs);
@@ -60,16 +61,18 @@ bool engine_bind(ane_binding *b, int slot, ane_buffer *buffer, int flags, ane_er
 
 bool engine_bind_weight(ane_binding *b, int weight, const float *master, ane_error *e) {
     (void)e;
+    engine_drop_next((engine_binding *)b);
     ((engine_binding *)b)->masters[weight] = master;
     ((engine_binding *)b)->stale = true;
     return true;
 }
 
 /* Staged at the next run: an evaluation between two changes needs one staging, not two. */
-bool engine_weights_changed(ane_binding *b, ane_error *e) {
-    (void)e;
-    ((engine_binding *)b)->stale = true;
-    return true;
+bool engine_weights_changed(ane_binding *binding, ane_error *e) {
+    engine_binding *b = (engine_binding *)binding;
+    const engine_device *d = (const engine_device *)binding->kernel->device;
+    if (d->async && b->program) return engine_bake_beside(b, e);
+    return b->stale = true;
 }
 
 /* ---- the guard --------------------------------------------------------------------------------------------------- */

@@ -21,12 +21,13 @@ typedef struct options {
 static const struct {
     const char *name;
     mil_weight_mode mode;
-    bool reload;
+    bool reload, async;
 } modes[] = {
-    {"packed", MIL_WEIGHTS_PACKED, false},
-    {"input", MIL_WEIGHTS_INPUT, false},
-    {"baked", MIL_WEIGHTS_BAKED, false},
-    {"reload", MIL_WEIGHTS_BAKED, true},
+    {"packed", MIL_WEIGHTS_PACKED, false, false},
+    {"input", MIL_WEIGHTS_INPUT, false, false},
+    {"baked", MIL_WEIGHTS_BAKED, false, false},
+    {"baked-async", MIL_WEIGHTS_BAKED, false, true},
+    {"reload", MIL_WEIGHTS_BAKED, true, false},
 };
 enum { N_MODES = sizeof modes / sizeof *modes, BEST_MODE = -1 };
 
@@ -34,7 +35,7 @@ static bool set_weights(options *o, const char *value, ane_error *e) {
     for (o->mode = 0; o->mode < N_MODES; o->mode++)
         if (strcmp(value, modes[o->mode].name) == 0) return true;
     return ane_fail(e, ANE_ERROR_ARGUMENT, "ane",
-        "there is no weight mode \"%s\"; known: packed, input, baked, reload", value);
+        "there is no weight mode \"%s\"; known: packed, input, baked, baked-async, reload", value);
 }
 
 static bool set_threads(options *o, const char *value, ane_error *e) {
@@ -59,9 +60,9 @@ static bool set_option(options *o, char *text, ane_error *e) {
         return true;
     }
     return ane_fail(e, ANE_ERROR_ARGUMENT, "ane",
-        "the device \"ane\" has no option \"%s\"; its options: emulator, weights=packed|input|baked|reload, "
-        "threads=N; with "
-        "emulator also chip=NAME, quirk=NAME:VALUE, fault=NAME:N",
+        "the device \"ane\" has no option \"%s\"; its options: emulator, "
+        "weights=packed|input|baked|baked-async|reload, "
+        "threads=N; with emulator also chip=NAME, quirk=NAME:VALUE, fault=NAME:N",
         text);
 }
 
@@ -153,6 +154,7 @@ static bool choose_mode(engine_device *d, options *o, ane_error *e) {
     if (o->mode == BEST_MODE) o->mode = d->several_ports ? MIL_WEIGHTS_INPUT : MIL_WEIGHTS_PACKED;
     d->weights = modes[o->mode].mode;
     d->reload = modes[o->mode].reload;
+    d->async = modes[o->mode].async;
     if (d->weights == MIL_WEIGHTS_INPUT && d->facts.order == ANE_ORDER_UNKNOWN)
         return ane_fail(e, ANE_ERROR_UNSUPPORTED, "ane",
                    "the self-test found no order in which this machine binds several inputs") ||
@@ -197,6 +199,10 @@ static void describe(engine_device *d, const options *o) {
 static bool start(engine_device *d, options *o, ane_error *e) {
     if (!ane_framework_open(&d->fw, o->emulator ? o->settings : NULL, e)) return false;
     if (!ane_budget_init(&d->budget, &d->fw, e)) return false;
+    if (!ane_background_init(&d->background, e)) {
+        ane_budget_destroy(&d->budget);
+        return false;
+    }
     ane_machine_identify(&d->fw, &d->machine);
     d->facts = careful;
     d->base.capabilities.threads = o->threads;
@@ -205,6 +211,7 @@ static bool start(engine_device *d, options *o, ane_error *e) {
         describe(d, o);
         return true;
     }
+    ane_background_destroy(&d->background);
     ane_budget_destroy(&d->budget);
     return false;
 }
@@ -225,6 +232,7 @@ static ane_device *engine_open(const char *text, ane_error *e) {
 
 static void engine_close(ane_device *device) {
     engine_device *d = (engine_device *)device;
+    ane_background_destroy(&d->background);
     ane_budget_destroy(&d->budget);
     free(d);
 }

@@ -2,6 +2,7 @@
 #ifndef ANEMONE_DEVICE_ANE_DEVICE_H
 #define ANEMONE_DEVICE_ANE_DEVICE_H
 
+#include "device/ane/background.h"
 #include "device/ane/machine.h"
 #include "device/ane/program.h"
 #include "device/device_impl.h"
@@ -36,7 +37,9 @@ typedef struct engine_device {
     ane_machine machine;
     ane_facts facts;
     mil_weight_mode weights;
-    bool reload;        /* baked, and new weights come in by files alone */
+    bool reload; /* baked, and new weights come in by files alone */
+    bool async;  /* baked, and new weights are compiled beside the work with the old ones */
+    ane_background background;
     bool several_ports; /* several inputs and outputs, each of its own size */
     atomic_llong bytes, peak_bytes, allocations, kernels;
 } engine_device;
@@ -57,12 +60,24 @@ typedef struct engine_kernel {
     pthread_mutex_t run_lock; /* bindings share the output surfaces */
 } engine_kernel;
 
+/* A set of weights on its way into a program, compiled beside the work. */
+typedef struct engine_baking {
+    ane_job job;
+    struct engine_binding *binding;
+    int n_files;
+    ane_weight_file *files; /* a copy of the weights as they were */
+    ane_program *program;
+    ane_error error;
+    double ms;
+} engine_baking;
+
 typedef struct engine_binding {
     ane_binding base;
     engine_buffer **buffers; /* inputs, then outputs */
     const float **masters;
     ane_surface **inputs; /* per lowered input; NULL where the bound buffer's surface is used */
     ane_program *program; /* baked */
+    engine_baking *next;  /* the program of the weights that came last; NULL: none is being compiled */
     bool stale;           /* the weights in surfaces or program are older than the masters */
     uint32_t turn;        /* what the guard is given */
 } engine_binding;
@@ -90,6 +105,11 @@ bool engine_run(ane_binding *b, ane_run_stats *stats, ane_error *e);
 
 /* weights.c: masters into input surfaces, or into a program of the binding's own; what it took is added to `counts`. */
 bool engine_stage_weights(engine_binding *b, ane_device_counts *counts, ane_error *e);
+/* weights_async.c: at a change of weights, the program of the change before comes in and the next one is begun: runs
+ * use weights that are one change old. A compilation that failed is reported here. */
+bool engine_bake_beside(engine_binding *b, ane_error *e);
+/* Wait for what is being compiled and drop it. */
+void engine_drop_next(engine_binding *b);
 /* The files of a lowering: its tables, and the weights of `b` (NULL: there are none). */
 ane_weight_file *engine_weight_files(const mil_lowering *l, const engine_binding *b, int *n, ane_error *e);
 void engine_weight_files_free(ane_weight_file *files, int n);
