@@ -72,7 +72,7 @@ static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
     b->optimizer = b->gradients ? ane_adamw_new(&c, &adamw, e) : NULL;
     if (!b->optimizer) return false;
     ane_weights_init(b->weights, 0);
-    b->network = ane_network_new(b->device, b->weights, b->gradients, b->batch, b->seq, e);
+    b->network = ane_network_new(b->device, b->weights, b->gradients, b->batch, b->seq, NULL, e);
     return b->network != NULL;
 }
 
@@ -88,7 +88,7 @@ static bool run_step(bench *b, int threads, double ms[N_TIMES], ane_error *e) {
     ane_network_timers t = ane_network_timers_get(b->network);
     ms[STEP] = end - start;
     ms[FORWARD] = t.embedding + t.forward + t.head + t.loss;
-    ms[BACKWARD] = t.backward + t.products + t.scatter;
+    ms[BACKWARD] = t.backward + t.norms + t.products + t.waiting + t.scatter;
     ms[OPTIMIZER] = end - optimizer;
     return true;
 }

@@ -45,8 +45,9 @@ typedef struct ane_capabilities {
      * multiplies. "" when unknown. */
     char chip[64], os_build[64], framework[160];
     /* By which defaults are chosen, as recorded for the chip (data/ane_chips.json); 0: unknown. Peak rate of products,
-     * time of an empty run, speed of memory. */
-    double device_gflops, device_dispatch_ms, device_bandwidth_gbs;
+     * time of an empty run, speed of memory, how many times longer products with weights that are no constants take, rate
+     * of the host's products. */
+    double device_gflops, device_dispatch_ms, device_bandwidth_gbs, device_matmul_factor, host_gflops;
 } ane_capabilities;
 
 /* "cpu" with options after a colon: "cpu:threads=2,precision=fp16". Unknown devices and options are refused with

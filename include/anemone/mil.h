@@ -406,7 +406,9 @@ typedef struct mil_param_grad {
 } mil_param_grad;
 
 typedef struct mil_grad_options {
-    int n_wrt; /* inputs to differentiate by; 0: every floating-point input */
+    int n_wrt; /* values to differentiate by; 0: every floating-point input */
+    /* Inputs, or inner values (an operation's first result): derivation ends there, as if they were inputs, and what lies
+     * only behind them (parameters too) has no derivative. */
     const char *const *wrt;
     bool products_in_program; /* form the products inside backward too: every gradient is then a `value` */
     bool recompute_cheap; /* do not keep what a few element-wise operations give back: fewer, smaller taps */
@@ -416,7 +418,7 @@ typedef struct mil_grad_options {
  *   forward:  the same inputs and outputs, and behind them one output per tap: the values that backward needs.
  *   backward: inputs: "d_" + name for each floating-point output of the original, then the taps, original inputs and
  *             original outputs that it needs, by their names; parameters likewise stay mil_params. Outputs: "d_" +
- *             name for each input asked for, then what the parameter gradients need. */
+ *             name for each input or inner value asked for, then what the parameter gradients need. */
 typedef struct mil_gradient {
     mil_program *forward, *backward;
     int n_taps;

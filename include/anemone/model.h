@@ -122,16 +122,39 @@ void ane_rope_table(const ane_model_config *c, int32_t first, int32_t seq, float
 
 /* ---- network: the programs compiled and bound for training or evaluation ------------------------------- */
 
+/* Where a part of the training step is computed. */
+typedef enum ane_place {
+    ANE_PLACE_BEST, /* where the step is fastest by what is recorded of the device's chip */
+    ANE_PLACE_HOST, /* on the CPU */
+    ANE_PLACE_DEVICE,
+} ane_place;
+const char *ane_place_name(ane_place place); /* "best", "cpu", "device" */
+bool ane_place_from_name(ane_place *place, const char *name, ane_error *e);
+
+typedef struct ane_placement {
+    ane_place head;           /* final norm, head */
+    ane_place norms_backward; /* the blocks' RMSNorms on the way back */
+    ane_place dw;             /* products that are weight gradients: on the host beside the next kernel where the device
+                                 allows, or in the backward kernels */
+} ane_placement;
+/* `asked` with every ANE_PLACE_BEST decided, for a step of `columns` tokens. */
+ane_placement ane_placement_decide(
+    const ane_placement *asked, const ane_capabilities *d, const ane_model_config *c, int32_t columns);
+
 typedef struct ane_network ane_network;
-typedef struct ane_network_timers { /* milliseconds since the last ane_network_reset_timers */
-    double embedding, forward, head, loss, backward, products, scatter;
+/* Milliseconds since the last ane_network_timers_reset. All but the last are parts of the time of the calls. */
+typedef struct ane_network_timers {
+    double embedding, forward, head, loss, backward, norms, products, scatter;
+    double waiting; /* for products beside */
+    double beside;  /* products while something else was going on */
 } ane_network_timers;
 
 /* `gradients` (same layout as weights) is added to by every backward; NULL: evaluation only. Both must outlive the
- * network. */
-ane_network *ane_network_new(
-    ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch, int32_t seq, ane_error *e);
+ * network. `placement` NULL: ANE_PLACE_BEST for all. More tokens in a sequence than the model's max_seq are refused. */
+ane_network *ane_network_new(ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch,
+    int32_t seq, const ane_placement *placement, ane_error *e);
 void ane_network_free(ane_network *n);
+ane_placement ane_network_placement(const ane_network *n); /* as it was decided */
 /* Mean cross-entropy in nats over the targets; tokens and targets [batch, seq], ids < vocab. With gradients, also
  * backward: gradients += scale * d(loss). A target of -1 is not counted; when none is, loss and gradients are 0. */
 bool ane_network_loss(

@@ -69,7 +69,7 @@ bool ane_evaluate(ane_device *d, ane_weights *weights, const ane_dataset *data, 
     bool ok = j.tokens || ane_fail(e, ANE_ERROR_MEMORY, "evaluation", "Out of memory for %zu tokens.", count);
     if (ok) {
         j.targets = j.tokens + count;
-        j.network = ane_network_new(d, weights, NULL, batch, seq, e);
+        j.network = ane_network_new(d, weights, NULL, batch, seq, NULL, e);
     }
     ok = ok && j.network && run(&j, result, e);
     result->perplexity = exp(result->loss);

@@ -47,25 +47,26 @@ static mil_program *forward_of(const mil_function *f, ane_error *e) {
 
 /* ---- what is differentiated by ------------------------------------------------------------------------- */
 
+/* An input, or an inner value: there derivation ends, as if the value were an input. */
 static bool check_wrt(const mil_function *f, const mil_grad_options *o, ane_error *e) {
     for (int i = 0; i < o->n_wrt; i++) {
         mil_value v = mil_find(f, o->wrt[i]);
-        if (v == MIL_NONE || f->values[v].op != MIL_NONE)
+        if (v == MIL_NONE || f->values[v].constant)
             return ane_fail(e, ANE_ERROR_ARGUMENT, o->wrt[i], "%s has no input \"%s\" to differentiate by",
                 f->name, o->wrt[i]);
         if (!mil_dtype_is_float(f->values[v].type.dtype))
             return ane_fail(e, ANE_ERROR_TYPE, o->wrt[i],
-                "input \"%s\" is %s; only floating-point inputs have a derivative", o->wrt[i],
+                "\"%s\" is %s; only floating-point values have a derivative", o->wrt[i],
                 mil_dtype_name(f->values[v].type.dtype));
     }
     return true;
 }
 
-static bool is_asked_for(const mil_function *f, const mil_grad_options *o, mil_value input) {
-    if (!mil_dtype_is_float(f->values[input].type.dtype)) return false;
+static bool is_asked_for(const mil_function *f, const mil_grad_options *o, mil_value v) {
+    if (!mil_dtype_is_float(f->values[v].type.dtype)) return false;
     for (int i = 0; i < o->n_wrt; i++)
-        if (strcmp(o->wrt[i], f->values[input].name) == 0) return true;
-    return o->n_wrt == 0;
+        if (strcmp(o->wrt[i], f->values[v].name) == 0) return true;
+    return o->n_wrt == 0 && f->values[v].op == MIL_NONE;
 }
 
 /* Inputs asked for, floating-point parameters, and all that is computed from them. */
@@ -79,7 +80,10 @@ static void mark_depends(mil_grad_state *g, const mil_grad_options *o) {
         for (int a = 0; a < op->info->n_params; a++)
             for (int32_t k = 0; k < op->args[a].n; k++)
                 depends = depends || g->depends[op->args[a].values[k]];
-        for (int r = 0; r < op->n_results; r++) g->depends[op->results[r]] = depends;
+        for (int r = 0; r < op->n_results; r++) {
+            g->leaf[op->results[r]] = o->n_wrt > 0 && is_asked_for(f, o, op->results[r]);
+            g->depends[op->results[r]] = depends || g->leaf[op->results[r]];
+        }
     }
 }
 
@@ -104,12 +108,13 @@ static bool state_init(
     size_t n = (size_t)f->n_values + 1;
     *g = (mil_grad_state){.f = f, .arena = arena, .products_in_program = o->products_in_program};
     g->depends = ane_arena_array(arena, n, sizeof *g->depends);
+    g->leaf = ane_arena_array(arena, n, sizeof *g->leaf);
     g->is_output = ane_arena_array(arena, n, sizeof *g->is_output);
     g->needed = ane_arena_array(arena, n, sizeof *g->needed);
     g->kept = ane_arena_array(arena, n, sizeof *g->kept);
     g->image = ane_arena_array(arena, n, sizeof *g->image);
     g->sums = ane_arena_array(arena, n, sizeof *g->sums);
-    if (!g->depends || !g->is_output || !g->needed || !g->kept || !g->image || !g->sums) {
+    if (!g->depends || !g->leaf || !g->is_output || !g->needed || !g->kept || !g->image || !g->sums) {
         mil_no_memory(e, f->name);
         return false;
     }
@@ -152,7 +157,7 @@ static bool step(mil_grad_state *g, const mil_operation *op, ane_error *e) {
     mil_value *d = ane_arena_array(g->arena, (size_t)op->n_results, sizeof *d);
     if (!d) return mil_no_memory(e, g->f->name);
     g->negate = false;
-    if (op->opcode == MIL_OP_PARAMETER || !collect(g, op, d)) return true;
+    if (op->opcode == MIL_OP_PARAMETER || g->leaf[op->results[0]] || !collect(g, op, d)) return true;
     if (!op->info->grad) return mil_grad_none(g, op, "");
     char where[256];
     if (!op->info->grad(g, op, d, e)) ane_at(e, mil_op_where(g->f, op, where, sizeof where));
@@ -175,15 +180,18 @@ static bool sweep(mil_grad_state *g, ane_error *e) {
 
 /* ---- what comes out ------------------------------------------------------------------------------------ */
 
+static void output_derivative(mil_grad_state *g, mil_value v) {
+    mil_value d = mil_grad_total(g, v, true, NULL);
+    if (d == MIL_NONE) d = mil_identity(g->b, mil_back_zeros(g, &g->f->values[v].type));
+    mil_output(g->b, d_name(g, v), d);
+}
+
 static void output_inputs(mil_grad_state *g, const mil_grad_options *o) {
     const mil_function *f = g->f;
-    for (int32_t i = 0; i < f->n_inputs; i++) {
-        mil_value v = f->inputs[i];
-        if (!is_asked_for(f, o, v)) continue;
-        mil_value d = mil_grad_total(g, v, true, NULL);
-        if (d == MIL_NONE) d = mil_identity(g->b, mil_back_zeros(g, &f->values[v].type));
-        mil_output(g->b, d_name(g, v), d);
-    }
+    for (int32_t i = 0; i < f->n_inputs; i++)
+        if (is_asked_for(f, o, f->inputs[i])) output_derivative(g, f->inputs[i]);
+    for (mil_value v = 0; v < f->n_values; v++)
+        if (g->leaf[v]) output_derivative(g, v);
 }
 
 static mil_param_grad *new_row(mil_gradient *out, int *capacity, mil_grad_state *g, mil_value param) {

@@ -51,12 +51,13 @@ typedef struct mil_grad_state {
     bool
         negate; /* the derivative by the result at hand is negative, so all that follows from it is: gradients are
                     linear in it */
-    bool planned;       /* false: finding out what backward needs; true: `kept` says what it is given */
-    bool *depends;      /* per forward value: depends on what is differentiated by */
-    bool *is_output;    /* per forward value: an output of the original */
-    bool *needed;       /* per forward value: a gradient asked for it */
-    bool *kept;         /* per forward value: tap, or output that backward takes */
-    mil_value *image;   /* per forward value: what holds it in backward */
+    bool planned;     /* false: finding out what backward needs; true: `kept` says what it is given */
+    bool *depends;    /* per forward value: depends on what is differentiated by */
+    bool *leaf;       /* per forward value: an inner one that is differentiated by; nothing flows behind it */
+    bool *is_output;  /* per forward value: an output of the original */
+    bool *needed;     /* per forward value: a gradient asked for it */
+    bool *kept;       /* per forward value: tap, or output that backward takes */
+    mil_value *image; /* per forward value: what holds it in backward */
     mil_grad_sum *sums; /* per forward value */
     int n_products, product_capacity;
     mil_grad_product *products;

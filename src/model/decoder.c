@@ -70,7 +70,8 @@ static bool make_pass(const ane_decoder *d, pass *p, int32_t tokens, ane_error *
     mil_program *program = make_pass_buffers(d, p, e) ? mil_program_new(MIL_IOS18, e) : NULL;
     if (!program) return false;
     ane_llama_block(program, c, &shape); /* the stage asks whether it went well */
-    ane_stage *s = p->blocks = ane_stage_new(d->device, program, c->n_layers, false, e);
+    ane_stage *s = p->blocks =
+        ane_stage_new(d->device, program, &(ane_stage_options){.copies = c->n_layers}, e);
     if (!s) return false;
     const struct {
         const char *name;
@@ -107,7 +108,7 @@ static bool make_head(ane_decoder *d, ane_error *e) {
     mil_program *program = mil_program_new(MIL_IOS18, e);
     if (!program) return false;
     ane_llama_head(program, c, 1, activations(d));
-    d->head = ane_stage_new(d->device, program, 1, false, e);
+    d->head = ane_stage_new(d->device, program, &(ane_stage_options){.copies = 1}, e);
     return d->head && (d->last = new_buffer(d, c->dim, 1, e)) &&
            (d->logits = new_buffer(d, c->vocab_size, 1, e)) && ane_stage_give(d->head, 0, "x", d->last, e) &&
            ane_stage_give(d->head, 0, "logits", d->logits, e) &&

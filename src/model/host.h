@@ -26,6 +26,11 @@ void ane_cross_entropy(float *logits, int64_t vocab, int64_t columns, const int3
 float *ane_floats_open(ane_buffer *b, ane_access access, float *staging, ane_error *e);
 bool ane_floats_close(ane_buffer *b, ane_access access, float *staging, ane_error *e);
 
+/* All elements of `from` into `to`: buffers of two devices, one of which holds fp32. */
+bool ane_copy_floats(ane_buffer *to, ane_buffer *from, ane_error *e);
+/* to = a + b; `b` holds fp32. `staging` as for ane_floats_open. */
+bool ane_add_floats(ane_buffer *to, ane_buffer *a, ane_buffer *b, float *staging, int threads, ane_error *e);
+
 /* How one parameter's gradient is formed from buffers. */
 typedef struct ane_product {
     const mil_param_grad *how;

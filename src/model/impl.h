@@ -29,6 +29,15 @@ bool ane_weights_allocate(ane_weights *w, ane_error *e);
 float *ane_block_master(const void *store, int layer, const char *name, int64_t *count);
 float *ane_head_master(const void *store, int layer, const char *name, int64_t *count);
 
+/* ---- programs ------------------------------------------------------------------------------------------ */
+
+/* A block is two halves, each x + f(norm(x)). As a program of its own: input "x" (and the rotary tables), output "y"; the
+ * value behind the norm is called "normed". */
+typedef enum ane_block_half { ANE_ATTENTION_HALF, ANE_FEED_FORWARD_HALF } ane_block_half;
+bool ane_llama_half(mil_program *p, const ane_model_config *c, const ane_block_shape *s, ane_block_half half);
+/* A norm alone: input "x" [1, dim, 1, columns], output "normed", parameter "norm". */
+bool ane_llama_norm(mil_program *p, const ane_model_config *c, int32_t columns, mil_dtype dtype);
+
 /* What is added to a score to hide it. exp(-1e4) is 0 in fp32 as in fp16, and -1e4 plus any score stays
  * finite in fp16, which -65504 would not. */
 #define ANE_HIDDEN (-1e4f)

@@ -40,7 +40,7 @@ static mil_value rms_norm(mil_function *f, mil_value x, const char *name, const 
     mil_value w = mil_param(f, name, channels(mil_type_of(f, x)->dtype, c->dim, 1));
     mil_value mean = mil_reduce_mean(f, mil_mul(f, x, x), 1, (int32_t[]){1}, true); /* [1, 1, 1, N] */
     mil_value r = mil_pow_scalar(f, mil_add_scalar(f, mean, c->norm_eps), -0.5);
-    return mil_mul(f, mil_mul(f, x, r), w);
+    return mil_name(f, mil_mul(f, mil_mul(f, x, r), w), "normed");
 }
 
 /* Turn element i of every head with element i + E/2: x [1, heads*E, 1, N] -> [heads, 2, E/2, B, S] */
@@ -157,19 +157,44 @@ static void declare_inputs(block *b) {
     b->sin = reshape5(f, b->sin, 1, 1, half, 1, s);
 }
 
+/* h = x + attention(norm(x)) and y = h + feed_forward(norm(h)); what is normed bears that name, so that derivation can
+ * end there. */
+static mil_value half_of(block *b, ane_block_half half, mil_value x) {
+    bool attends = half == ANE_ATTENTION_HALF;
+    const char *norm = attends ? "input_layernorm" : "post_attention_layernorm";
+    mil_value n = rms_norm(b->f, x, norm, b->c);
+    return mil_add(b->f, x, attends ? attention(b, n) : feed_forward(b->f, n, b->c));
+}
+
 bool ane_llama_block(mil_program *p, const ane_model_config *c, const ane_block_shape *s) {
     if (!check_shape(p, c, s)) return false;
     mil_function *f = mil_function_new(p, "main");
     block b = {.f = f, .c = c, .s = s};
     mil_value x = mil_input(f, "x", channels(s->dtype, c->dim, (int64_t)s->batch * s->seq));
     declare_inputs(&b);
-    mil_value h = mil_add(f, x, attention(&b, rms_norm(f, x, "input_layernorm", c)));
-    mil_value y = mil_add(f, h, feed_forward(f, rms_norm(f, h, "post_attention_layernorm", c), c));
-    mil_output(f, "y", y);
+    mil_output(f, "y", half_of(&b, ANE_FEED_FORWARD_HALF, half_of(&b, ANE_ATTENTION_HALF, x)));
     if (s->cached > 0) {
         mil_output(f, "k_new", b.k_new);
         mil_output(f, "v_new", b.v_new);
     }
+    return mil_program_ok(p, &p->error);
+}
+
+bool ane_llama_half(
+    mil_program *p, const ane_model_config *c, const ane_block_shape *s, ane_block_half half) {
+    if (!check_shape(p, c, s)) return false;
+    mil_function *f = mil_function_new(p, "main");
+    block b = {.f = f, .c = c, .s = s};
+    mil_value x = mil_input(f, "x", channels(s->dtype, c->dim, (int64_t)s->batch * s->seq));
+    if (half == ANE_ATTENTION_HALF) declare_inputs(&b);
+    mil_output(f, "y", half_of(&b, half, x));
+    return mil_program_ok(p, &p->error);
+}
+
+bool ane_llama_norm(mil_program *p, const ane_model_config *c, int32_t columns, mil_dtype dtype) {
+    mil_function *f = mil_function_new(p, "main");
+    mil_value x = mil_input(f, "x", channels(dtype, c->dim, columns));
+    mil_output(f, "normed", rms_norm(f, x, "norm", c));
     return mil_program_ok(p, &p->error);
 }
 

@@ -1,189 +1,25 @@
-/* network.c - a model's programs bound for training or evaluation: one forward and one backward kernel for
- * all blocks, one pair for the head; embedding, loss and parameter gradients on the host.
- *
- *     x[0] = embedding(tokens);  x[l+1] = block_l(x[l]);  logits = head(x[L]);  loss
- *     d[L] = head'(d_logits);    d[l] = block_l'(d[l+1]);  embedding' += d[0]
- *
- * The x of training are all kept (backward reads them); for evaluation two take turns, as two d always do. */
-#include "model/host.h"
-#include "model/impl.h"
-#include "model/stage.h"
+/* network.c - running a network: forward, loss, backward. */
+#include "model/network.h"
 
-#include <stdlib.h>
+#include "base/clock.h"
+
 #include <string.h>
-#include <time.h>
 
-enum { MAX_COLUMNS = 1 << 24 }; /* past this no product of sizes can leave 63 bits */
-
-struct ane_network {
-    ane_device *device;
-    ane_weights *weights, *gradients; /* gradients NULL: evaluation only */
-    int32_t batch, seq, columns;
-    int threads;
-    ane_stage *blocks, *head;
-    int n_x;
-    ane_buffer **x; /* [1, dim, 1, columns] each */
-    ane_buffer *d[2];
-    ane_buffer *logits; /* [1, vocab, 1, columns]; after the loss its gradient */
-    ane_buffer *rope_cos, *rope_sin;
-    float *staging[2];   /* where buffers are converted; NULL when the device takes fp32 */
-    double *column_loss; /* [columns] */
-    ane_network_timers timers;
-};
-
-/* ---- making -------------------------------------------------------------------------------------------- */
-
-static ane_buffer *new_buffer(const ane_network *n, int64_t channels, int64_t columns, ane_error *e) {
-    mil_dtype dtype = ane_device_capabilities(n->device)->activation_dtype;
-    return ane_buffer_new(n->device, mil_tensor(dtype, 4, (int64_t[]){1, channels, 1, columns}), e);
+ane_buffer *ane_network_x(const ane_network *n, int segment) {
+    return n->x[n->gradients ? segment : segment % 2];
 }
 
-static bool make_buffers(ane_network *n, ane_error *e) {
-    const ane_model_config *c = &n->weights->config;
-    n->n_x = n->gradients ? c->n_layers + 1 : 2;
-    n->x = calloc((size_t)n->n_x, sizeof *n->x);
-    n->column_loss = calloc((size_t)n->columns, sizeof *n->column_loss);
-    if (!n->x || !n->column_loss) return ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory.");
-    for (int i = 0; i < n->n_x; i++)
-        if (!(n->x[i] = new_buffer(n, c->dim, n->columns, e))) return false;
-    for (int i = 0; i < 2 && n->gradients; i++)
-        if (!(n->d[i] = new_buffer(n, c->dim, n->columns, e))) return false;
-    n->logits = new_buffer(n, c->vocab_size, n->columns, e);
-    n->rope_cos = n->logits ? new_buffer(n, c->head_dim / 2, n->seq, e) : NULL;
-    n->rope_sin = n->rope_cos ? new_buffer(n, c->head_dim / 2, n->seq, e) : NULL;
-    return n->rope_sin != NULL;
+ane_buffer *ane_network_d(const ane_network *n, int segment) {
+    return n->d[segment % ANE_D];
 }
 
-static int64_t max3(int64_t a, int64_t b, int64_t c) {
-    int64_t m = a > b ? a : b;
-    return m > c ? m : c;
-}
-
-/* Room for the largest tensor that the host converts, where the device does not take fp32. */
-static bool make_staging(ane_network *n, ane_error *e) {
-    if (ane_device_capabilities(n->device)->activation_dtype == MIL_FP32) return true;
-    const ane_model_config *c = &n->weights->config;
-    int64_t widest = max3(c->vocab_size, c->hidden_dim, max3(c->dim, (int64_t)c->n_heads * c->head_dim, 0));
-    for (int i = 0; i < 2; i++) {
-        /* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): both factors are at least 1 */
-        n->staging[i] = malloc((size_t)(widest * n->columns) * sizeof(float));
-        if (!n->staging[i]) return ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory.");
-    }
-    return true;
-}
-
-static bool fill_rope(ane_network *n, ane_error *e) {
-    const ane_model_config *c = &n->weights->config;
-    int64_t count = (int64_t)c->head_dim / 2 * n->seq;
-    float *table = malloc((size_t)(2 * count) * sizeof *table);
-    if (!table) return ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory.");
-    ane_rope_table(c, 0, n->seq, table, table + count);
-    bool ok = ane_buffer_write_f32(n->rope_cos, table, count, e) &&
-              ane_buffer_write_f32(n->rope_sin, table + count, count, e);
-    free(table);
-    return ok;
-}
-
-static ane_stage *new_blocks(const ane_network *n, ane_error *e) {
-    mil_program *p = mil_program_new(MIL_IOS18, e);
-    if (!p) return NULL;
-    const ane_block_shape shape = {n->batch, n->seq, 0, ane_device_capabilities(n->device)->activation_dtype};
-    ane_llama_block(p, &n->weights->config, &shape); /* the stage asks whether it went well */
-    return ane_stage_new(n->device, p, n->weights->config.n_layers, n->gradients != NULL, e);
-}
-
-static ane_stage *new_head(const ane_network *n, ane_error *e) {
-    mil_program *p = mil_program_new(MIL_IOS18, e);
-    if (!p) return NULL;
-    ane_llama_head(p, &n->weights->config, n->columns, ane_device_capabilities(n->device)->activation_dtype);
-    return ane_stage_new(n->device, p, 1, n->gradients != NULL, e);
-}
-
-static ane_buffer *x_of(const ane_network *n, int layer) {
-    return n->x[n->gradients ? layer : layer % 2];
-}
-
-static bool bind_blocks(ane_network *n, ane_error *e) {
-    ane_stage *s = n->blocks;
-    if (!ane_stage_give(s, -1, "rope_cos", n->rope_cos, e) ||
-        !ane_stage_give(s, -1, "rope_sin", n->rope_sin, e))
-        return false;
-    for (int l = 0; l < n->weights->config.n_layers; l++)
-        if (!ane_stage_give(s, l, "x", x_of(n, l), e) || !ane_stage_give(s, l, "y", x_of(n, l + 1), e) ||
-            !ane_stage_give(s, l, "d_y", n->d[(l + 1) % 2], e) ||
-            !ane_stage_give(s, l, "d_x", n->d[l % 2], e))
-            return false;
-    return ane_stage_bind(s, ane_block_master, n->weights, n->gradients, e);
-}
-
-static bool bind_head(ane_network *n, ane_error *e) {
-    ane_stage *s = n->head;
-    int last = n->weights->config.n_layers;
-    return ane_stage_give(s, 0, "x", x_of(n, last), e) && ane_stage_give(s, 0, "logits", n->logits, e) &&
-           ane_stage_give(s, 0, "d_logits", n->logits, e) && ane_stage_give(s, 0, "d_x", n->d[last % 2], e) &&
-           ane_stage_bind(s, ane_head_master, n->weights, n->gradients, e);
-}
-
-static bool check_sizes(
-    const ane_weights *weights, const ane_weights *gradients, int32_t batch, int32_t seq, ane_error *e) {
-    if (batch < 1 || seq < 1)
-        return ane_fail(
-            e, ANE_ERROR_ARGUMENT, "", "Batch and sequence must be at least 1, found %d and %d.", batch, seq);
-    if ((int64_t)batch * seq > MAX_COLUMNS)
-        return ane_fail(e, ANE_ERROR_ARGUMENT, "",
-            "%d sequences of %d tokens are more than the %d tokens of a step.", batch, seq, MAX_COLUMNS);
-    if (gradients && !ane_model_config_equal(&weights->config, &gradients->config))
-        return ane_fail(e, ANE_ERROR_ARGUMENT, "", "Gradients and weights must be of the same model.");
-    return true;
-}
-
-ane_network *ane_network_new(
-    ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch, int32_t seq, ane_error *e) {
-    if (!check_sizes(weights, gradients, batch, seq, e)) return NULL;
-    ane_network *n = calloc(1, sizeof *n);
-    if (!n) {
-        ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory.");
-        return NULL;
-    }
-    n->device = d;
-    n->weights = weights;
-    n->gradients = gradients;
-    n->batch = batch;
-    n->seq = seq;
-    n->columns = batch * seq;
-    n->threads = ane_device_capabilities(d)->threads;
-    if (make_buffers(n, e) && make_staging(n, e) && fill_rope(n, e) && (n->blocks = new_blocks(n, e)) &&
-        (n->head = new_head(n, e)) && bind_blocks(n, e) && bind_head(n, e))
-        return n;
-    ane_network_free(n);
-    return NULL;
-}
-
-void ane_network_free(ane_network *n) {
-    if (!n) return;
-    ane_stage_free(n->blocks);
-    ane_stage_free(n->head);
-    for (int i = 0; n->x && i < n->n_x; i++) ane_buffer_free(n->x[i]);
-    ane_buffer *others[] = {n->d[0], n->d[1], n->logits, n->rope_cos, n->rope_sin};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) ane_buffer_free(others[i]);
-    free(n->x);
-    free(n->staging[0]);
-    free(n->staging[1]);
-    free(n->column_loss);
-    free(n);
-}
-
-/* ---- running ------------------------------------------------------------------------------------------- */
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+ane_placement ane_network_placement(const ane_network *n) {
+    return n->placement;
 }
 
 /* Add the time since *mark to a timer and start anew, so that nothing between two laps is lost. */
 static void lap(double *mark, double *timer) {
-    double t = now();
+    double t = ane_clock_ms();
     *timer += t - *mark;
     *mark = t;
 }
@@ -211,9 +47,10 @@ static bool embed(ane_network *n, const int32_t *tokens, ane_error *e) {
 static bool forward(ane_network *n, const int32_t *tokens, double *mark, ane_error *e) {
     if (!embed(n, tokens, e)) return false;
     lap(mark, &n->timers.embedding);
-    for (int l = 0; l < n->weights->config.n_layers; l++)
-        if (!ane_stage_forward(n->blocks, l, e)) return false;
+    for (int k = 0; k < n->n_segments; k++)
+        if (!ane_stage_forward(n->stages[k % n->n_halves], k / n->n_halves, e)) return false;
     lap(mark, &n->timers.forward);
+    if (n->head_x && !ane_copy_floats(n->head_x, ane_network_x(n, n->n_segments), e)) return false;
     if (!ane_stage_forward(n->head, 0, e)) return false;
     lap(mark, &n->timers.head);
     return true;
@@ -242,34 +79,86 @@ static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
     return ane_floats_close(n->d[0], ANE_READ, n->staging[0], e);
 }
 
-static bool backward_one(ane_network *n, ane_stage *s, int copy, double *mark, ane_error *e) {
-    if (!ane_stage_backward(s, copy, e)) return false;
+/* The products of the copy whose backward has just run: now, or beside what comes next. */
+static bool products(ane_network *n, ane_stage *s, int copy, ane_error *e) {
+    return n->products_beside ? ane_beside_products(&n->beside, s, copy, n->beside_staging, n->threads, e)
+                              : ane_stage_products(s, copy, n->staging, n->threads, e);
+}
+
+static bool backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e) {
+    return (!n->products_beside || ane_beside_make_room(&n->beside, e)) && ane_stage_backward(s, copy, e);
+}
+
+static bool backward_head(ane_network *n, double *mark, ane_error *e) {
+    if (!backward_stage(n, n->head, 0, e)) return false;
+    if (n->head_d && !ane_copy_floats(ane_network_d(n, n->n_segments), n->head_d, e)) return false;
     lap(mark, &n->timers.backward);
-    if (!ane_stage_products(s, copy, n->staging, n->threads, e)) return false;
+    bool ok = products(n, n->head, 0, e);
     lap(mark, &n->timers.products);
-    return true;
+    return ok;
+}
+
+/* d[k] = d[k+1] + norm'(x[k], d_normed): what the segment's own backward left to the host. */
+static bool backward_norm(ane_network *n, int k, ane_error *e) {
+    const ane_host_norms *h = &n->norms;
+    return ane_copy_floats(h->x, ane_network_x(n, k), e) && ane_copy_floats(h->d_normed, h->device_d, e) &&
+           ane_stage_forward(h->stage, k, e) && ane_stage_backward(h->stage, k, e) &&
+           ane_stage_products(h->stage, k, n->staging, n->threads, e) &&
+           ane_add_floats(ane_network_d(n, k), ane_network_d(n, k + 1), h->d_x, n->staging[0], n->threads, e);
+}
+
+static bool backward_segment(ane_network *n, int k, double *mark, ane_error *e) {
+    ane_stage *s = n->stages[k % n->n_halves];
+    int copy = k / n->n_halves;
+    if (!backward_stage(n, s, copy, e)) return false;
+    lap(mark, &n->timers.backward);
+    if (n->norms.stage && !backward_norm(n, k, e)) return false;
+    lap(mark, &n->timers.norms);
+    bool ok = products(n, s, copy, e);
+    lap(mark, &n->timers.products);
+    return ok;
 }
 
 static bool backward(ane_network *n, const int32_t *tokens, double *mark, ane_error *e) {
-    if (!backward_one(n, n->head, 0, mark, e)) return false;
-    for (int l = n->weights->config.n_layers - 1; l >= 0; l--)
-        if (!backward_one(n, n->blocks, l, mark, e)) return false;
+    if (!backward_head(n, mark, e)) return false;
+    for (int k = n->n_segments - 1; k >= 0; k--)
+        if (!backward_segment(n, k, mark, e)) return false;
+    if (n->products_beside && !ane_beside_finish(&n->beside, e)) return false;
+    lap(mark, &n->timers.backward);
     bool ok = scatter(n, tokens, e);
     lap(mark, &n->timers.scatter);
     return ok;
 }
 
-bool ane_network_loss(
+/* What was begun beside is finished whatever happened: nothing may write to the gradients behind the caller's back. */
+static bool loss_and_gradients(
     ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e) {
-    double mark = now();
-    if (!check_ids(n, tokens, 0, "Token", e) || !check_ids(n, targets, -1, "Target", e)) return false;
+    double mark = ane_clock_ms();
     if (!forward(n, tokens, &mark, e) || !reduce_loss(n, targets, scale, loss, e)) return false;
     lap(&mark, &n->timers.loss);
-    return !n->gradients || backward(n, tokens, &mark, e);
+    bool ok = !n->gradients || backward(n, tokens, &mark, e);
+    if (n->products_beside) ok = ane_beside_finish(&n->beside, e) && ok;
+    return ok;
+}
+
+/* Waiting for products happens within the time of backward: there it is taken out. */
+static void split_waiting(ane_network *n) {
+    n->timers.waiting += n->beside.waiting_ms;
+    n->timers.backward -= n->beside.waiting_ms;
+    n->timers.beside += n->beside.ms;
+    n->beside.waiting_ms = n->beside.ms = 0;
+}
+
+bool ane_network_loss(
+    ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e) {
+    if (!check_ids(n, tokens, 0, "Token", e) || !check_ids(n, targets, -1, "Target", e)) return false;
+    bool ok = loss_and_gradients(n, tokens, targets, scale, loss, e);
+    split_waiting(n);
+    return ok;
 }
 
 bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, ane_error *e) {
-    double mark = now();
+    double mark = ane_clock_ms();
     if (!check_ids(n, tokens, 0, "Token", e) || !forward(n, tokens, &mark, e)) return false;
     const float *z = ane_floats_open(n->logits, ANE_READ, n->staging[0], e);
     if (!z) return false;
@@ -280,7 +169,10 @@ bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, an
 }
 
 bool ane_network_weights_changed(ane_network *n, ane_error *e) {
-    return ane_stage_weights_changed(n->blocks, e) && ane_stage_weights_changed(n->head, e);
+    for (int i = 0; i < n->n_halves; i++)
+        if (!ane_stage_weights_changed(n->stages[i], e)) return false;
+    return ane_stage_weights_changed(n->head, e) &&
+           (!n->norms.stage || ane_stage_weights_changed(n->norms.stage, e));
 }
 
 ane_network_timers ane_network_timers_get(const ane_network *n) {
@@ -292,5 +184,7 @@ void ane_network_timers_reset(ane_network *n) {
 }
 
 double ane_network_step_flops(const ane_network *n) {
-    return ane_stage_flops(n->blocks) + ane_stage_flops(n->head);
+    double flops = ane_stage_flops(n->head);
+    for (int i = 0; i < n->n_halves; i++) flops += ane_stage_flops(n->stages[i]);
+    return flops;
 }

@@ -1,5 +1,6 @@
 /* products.c - parameter gradients, formed by the host straight into the gradient store. */
 #include "base/gemm.h"
+#include "base/parallel.h"
 #include "model/host.h"
 
 float *ane_floats_open(ane_buffer *b, ane_access access, float *staging, ane_error *e) {
@@ -15,11 +16,47 @@ bool ane_floats_close(ane_buffer *b, ane_access access, float *staging, ane_erro
     return !(access & ANE_WRITE) || ane_buffer_write_f32(b, staging, mil_type_count(type), e);
 }
 
-static bool add_value(const ane_product *p, float *staging, ane_error *e) {
+bool ane_copy_floats(ane_buffer *to, ane_buffer *from, ane_error *e) {
+    int64_t n = mil_type_count(ane_buffer_type(to));
+    bool into_host = ane_buffer_type(to)->dtype == MIL_FP32;
+    ane_buffer *floats = into_host ? to : from;
+    float *x = ane_buffer_map(floats, into_host ? ANE_WRITE : ANE_READ, e);
+    if (!x) return false;
+    bool ok = into_host ? ane_buffer_read_f32(from, x, n, e) : ane_buffer_write_f32(to, x, n, e);
+    return ane_buffer_unmap(floats, e) && ok;
+}
+
+typedef struct sum {
+    float *to;
+    const float *x;
+} sum;
+
+static void add_part(void *context, int64_t begin, int64_t end) {
+    const sum *s = context;
+    for (int64_t i = begin; i < end; i++) s->to[i] += s->x[i];
+}
+
+/* to[n] += x[n] */
+static void add(float *to, const float *x, int64_t n, int threads) {
+    sum s = {to, x};
+    ane_parallel_for(n, 1 << 14, threads, add_part, &s);
+}
+
+bool ane_add_floats(ane_buffer *to, ane_buffer *a, ane_buffer *b, float *staging, int threads, ane_error *e) {
+    int64_t n = mil_type_count(ane_buffer_type(to));
+    const float *y = ane_buffer_map(b, ANE_READ, e);
+    if (!y) return false;
+    float *x = ane_floats_open(to, ANE_WRITE, staging, e);
+    bool ok = x && ane_buffer_read_f32(a, x, n, e);
+    if (ok) add(x, y, n, threads);
+    if (x) ok = ane_floats_close(to, ANE_WRITE, staging, e) && ok;
+    return ane_buffer_unmap(b, e) && ok;
+}
+
+static bool add_value(const ane_product *p, float *staging, int threads, ane_error *e) {
     const float *value = ane_floats_open(p->value, ANE_READ, staging, e);
     if (!value) return false;
-    int64_t n = mil_type_count(ane_buffer_type(p->value));
-    for (int64_t i = 0; i < n; i++) p->gradient[i] += value[i];
+    add(p->gradient, value, mil_type_count(ane_buffer_type(p->value)), threads);
     return ane_floats_close(p->value, ANE_READ, staging, e);
 }
 
@@ -45,7 +82,7 @@ static void multiply(const ane_product *p, const float *left, const float *right
 }
 
 bool ane_product_add(const ane_product *p, float *const staging[2], int threads, ane_error *e) {
-    if (!p->how->is_product) return add_value(p, staging[0], e);
+    if (!p->how->is_product) return add_value(p, staging[0], threads, e);
     const float *left = ane_floats_open(p->left, ANE_READ, staging[0], e);
     if (!left) return false;
     const float *right = p->left == p->right ? left : ane_floats_open(p->right, ANE_READ, staging[1], e);

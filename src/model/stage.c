@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whose a buffer is, when not one copy's. */
+enum { ALL = -1, EVEN = -2, ODD = -3 };
+
 typedef struct slot {
     const char *name;
-    int copy; /* -1: all */
+    int copy; /* or ALL, EVEN, ODD */
     ane_buffer *buffer;
     bool owned;
 } slot;
@@ -16,6 +19,7 @@ struct ane_stage {
     mil_program *program;
     mil_gradient *gradient; /* NULL without backward */
     ane_kernel *forward, *backward;
+    ane_stage_options options;
     int copies;
     ane_binding **forwards, **backwards; /* [copies] */
     ane_product *products;               /* [copies][gradient->n_param_grads] */
@@ -50,8 +54,9 @@ static bool no_memory(ane_error *e) {
 /* ---- compiling ----------------------------------------------------------------------------------------- */
 
 static bool derive(ane_stage *s, ane_error *e) {
-    static const char *const wrt[] = {"x"};
-    const mil_grad_options options = {.n_wrt = 1, .wrt = wrt, .recompute_cheap = true};
+    const char *const wrt[] = {s->options.leaf ? s->options.leaf : "x"};
+    const mil_grad_options options = {
+        .n_wrt = 1, .wrt = wrt, .recompute_cheap = true, .products_in_program = s->options.device_products};
     s->gradient = mil_differentiate(mil_program_function(s->program, NULL), &options, e);
     if (!s->gradient) return false;
     s->forward = ane_device_compile(s->device, s->gradient->forward, NULL, e);
@@ -61,7 +66,7 @@ static bool derive(ane_stage *s, ane_error *e) {
     return s->backward != NULL;
 }
 
-ane_stage *ane_stage_new(ane_device *d, mil_program *p, int copies, bool backward, ane_error *e) {
+ane_stage *ane_stage_new(ane_device *d, mil_program *p, const ane_stage_options *options, ane_error *e) {
     ane_stage *s = calloc(1, sizeof *s);
     if (!s) {
         mil_program_free(p);
@@ -70,11 +75,12 @@ ane_stage *ane_stage_new(ane_device *d, mil_program *p, int copies, bool backwar
     }
     s->device = d;
     s->program = p;
-    s->copies = copies;
-    s->forwards = calloc((size_t)copies, sizeof(ane_binding *));
-    s->backwards = calloc((size_t)copies, sizeof(ane_binding *));
+    s->options = *options;
+    s->copies = options->copies;
+    s->forwards = calloc((size_t)s->copies, sizeof(ane_binding *));
+    s->backwards = calloc((size_t)s->copies, sizeof(ane_binding *));
     bool ok = s->forwards && s->backwards ? mil_program_ok(p, e) : no_memory(e);
-    if (ok && backward)
+    if (ok && options->backward)
         ok = derive(s, e);
     else if (ok)
         ok = (s->forward = ane_device_compile(d, p, NULL, e)) != NULL;
@@ -101,11 +107,18 @@ bool ane_stage_give(ane_stage *s, int copy, const char *name, ane_buffer *buffer
     return add_slot(s, copy, name, buffer, false, e);
 }
 
+static bool is_of(int owner, int copy) {
+    return owner == copy || owner == ALL || owner == (copy % 2 ? ODD : EVEN);
+}
+
 static ane_buffer *find(const ane_stage *s, int copy, const char *name) {
     for (int i = 0; i < s->n_slots; i++)
-        if ((s->slots[i].copy == copy || s->slots[i].copy == -1) && strcmp(s->slots[i].name, name) == 0)
-            return s->slots[i].buffer;
+        if (strcmp(s->slots[i].name, name) == 0 && is_of(s->slots[i].copy, copy)) return s->slots[i].buffer;
     return NULL;
+}
+
+ane_buffer *ane_stage_buffer(const ane_stage *s, int copy, const char *name) {
+    return find(s, copy, name);
 }
 
 static bool make(ane_stage *s, int copy, const char *name, mil_type type, ane_error *e) {
@@ -134,10 +147,14 @@ static bool bind_weights(ane_binding *b, const ane_kernel *k, int copy, const ma
     return true;
 }
 
-/* Bind every input and output of a kernel; outputs without a buffer get one, `shared` by all copies or not.
- */
-static bool bind_buffers(
-    ane_stage *s, ane_binding *b, const ane_kernel *k, int copy, bool shared, ane_error *e) {
+/* Forward's outputs are read by the copy's own backward; those of backward by its products alone. */
+static int owner_of(const ane_stage *s, const ane_kernel *k, int copy) {
+    if (k != s->backward) return copy;
+    return s->options.products_beside ? (copy % 2 ? ODD : EVEN) : ALL;
+}
+
+/* Bind every input and output of a kernel; outputs without a buffer get one. */
+static bool bind_buffers(ane_stage *s, ane_binding *b, const ane_kernel *k, int copy, ane_error *e) {
     for (int i = 0; i < ane_kernel_inputs(k); i++) {
         const char *name = ane_kernel_input(k, i, NULL);
         ane_buffer *buffer = find(s, copy, name);
@@ -147,7 +164,7 @@ static bool bind_buffers(
     for (int i = 0; i < ane_kernel_outputs(k); i++) {
         mil_type type;
         const char *name = ane_kernel_output(k, i, &type);
-        if (!find(s, copy, name) && !make(s, shared ? -1 : copy, name, type, e)) return false;
+        if (!find(s, copy, name) && !make(s, owner_of(s, k, copy), name, type, e)) return false;
         if (!ane_bind(b, name, find(s, copy, name), 0, e)) return false;
     }
     return true;
@@ -156,8 +173,7 @@ static bool bind_buffers(
 static bool bind_kernel(
     ane_stage *s, ane_kernel *k, ane_binding **binding, int copy, const masters *m, ane_error *e) {
     *binding = ane_binding_new(k, e);
-    return *binding && bind_weights(*binding, k, copy, m, e) &&
-           bind_buffers(s, *binding, k, copy, k == s->backward, e);
+    return *binding && bind_weights(*binding, k, copy, m, e) && bind_buffers(s, *binding, k, copy, e);
 }
 
 static bool find_products(ane_stage *s, int copy, const masters *m, ane_error *e) {

@@ -14,8 +14,16 @@ typedef struct ane_stage ane_stage;
 /* The stage's master copy of a parameter in one of its copies; NULL when there is none. */
 typedef float *ane_stage_param(const void *store, int copy, const char *name, int64_t *count);
 
-/* Takes `p` over. `backward`: derive it by input "x". */
-ane_stage *ane_stage_new(ane_device *d, mil_program *p, int copies, bool backward, ane_error *e);
+typedef struct ane_stage_options {
+    int copies;
+    bool backward;        /* derive it, by input "x" or by the inner value `leaf` */
+    const char *leaf;     /* NULL: by "x" */
+    bool device_products; /* parameter gradients are outputs of backward, not products for the host */
+    bool products_beside; /* what backward makes for a copy stays until the copy after the next one */
+} ane_stage_options;
+
+/* Takes `p` over. */
+ane_stage *ane_stage_new(ane_device *d, mil_program *p, const ane_stage_options *options, ane_error *e);
 void ane_stage_free(ane_stage *s);
 /* Use `buffer` under `name` in a copy; copy -1 is all of them. The caller keeps it. */
 bool ane_stage_give(ane_stage *s, int copy, const char *name, ane_buffer *buffer, ane_error *e);
@@ -25,7 +33,9 @@ bool ane_stage_bind(
 
 bool ane_stage_forward(ane_stage *s, int copy, ane_error *e);
 bool ane_stage_backward(ane_stage *s, int copy, ane_error *e);
-/* Add the parameter gradients of the copy whose backward ran last. */
+/* The buffer under this name; NULL when there is none. */
+ane_buffer *ane_stage_buffer(const ane_stage *s, int copy, const char *name);
+/* Add the parameter gradients of a copy whose backward ran last (beside: last but one). */
 bool ane_stage_products(ane_stage *s, int copy, float *const staging[2], int threads, ane_error *e);
 bool ane_stage_weights_changed(ane_stage *s, ane_error *e);
 

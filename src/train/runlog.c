@@ -98,12 +98,14 @@ static void put_timers(ane_line *l, const ane_step_timers *t) {
         double ms;
     } timers[] = {{"data", t->data}, {"embedding", t->network.embedding}, {"forward", t->network.forward},
         {"head", t->network.head}, {"loss", t->network.loss}, {"backward", t->network.backward},
-        {"products", t->network.products}, {"scatter", t->network.scatter}, {"optimizer", t->optimizer},
-        {"weights", t->weights}, {"report", t->report}};
+        {"norms", t->network.norms}, {"products", t->network.products}, {"waiting", t->network.waiting},
+        {"scatter", t->network.scatter}, {"optimizer", t->optimizer}, {"weights", t->weights},
+        {"report", t->report}};
     ane_line_open(l, "timers");
     for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
         ane_line_decimal(l, timers[i].name, timers[i].ms);
     ane_line_close(l);
+    ane_line_decimal(l, "beside_ms", t->network.beside);
 }
 
 static void put_device(ane_line *l, const ane_device_counts *c) {

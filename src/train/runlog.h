@@ -3,7 +3,7 @@
  *   {"type":"start","step":0,"time":T,"text":...}    a new run; T in seconds since 1970
  *   {"type":"resume","step":N,"time":T,"text":...}   it went on behind step N
  *   {"type":"step","step":N,"loss":nats,"lr":x,"grad_norm":x,"tokens":of this step,"ms":wall
- * time,"timers":{...}, "tokens_per_second":x,"mfu":fraction of the measured
+ * time,"timers":{...},"beside_ms":products beside, "tokens_per_second":x,"mfu":fraction of the measured
  * peak,"loss_scale":x,"repeats":n,"skipped":bool,"device":{...}}
  *   {"type":"eval","step":N,"loss":nats,"perplexity":x,"bits_per_byte":x,"tokens":n}
  *   {"type":"sample","step":N,"text":...}
@@ -12,8 +12,8 @@
  *   {"type":"end","step":N,"interrupted":bool}
  *
  * What is no number (the loss of a step that was skipped, say) is null. Steps count from 1. The timers are
- * milliseconds by the clock and together make up "ms": data, embedding, forward, head, loss, backward,
- * products, scatter, optimizer, weights (telling the device of the new ones) and report (the log and the
+ * milliseconds by the clock and together make up "ms": data, embedding, forward, head, loss, backward, norms,
+ * products, waiting (for products beside the next kernel), scatter, optimizer, weights (telling the device of the new ones) and report (the log and the
  * listener, for the step before).
  *
  * "repeats": how often the step's batches were run again at half the loss scale, since a gradient overflowed fp16.

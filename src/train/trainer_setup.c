@@ -90,7 +90,7 @@ bool ane_trainer_make(ane_trainer *t, ane_error *e) {
     t->gradients = ane_weights_new(&t->config.model, e);
     if (!t->gradients) return false;
     if (!t->optimizer && !(t->optimizer = ane_adamw_new(&t->config.model, &o->adamw, e))) return false;
-    t->network = ane_network_new(t->device, t->weights, t->gradients, o->batch, o->seq, e);
+    t->network = ane_network_new(t->device, t->weights, t->gradients, o->batch, o->seq, NULL, e);
     if (!t->network) return false;
     t->tokens = malloc(2 * count * sizeof *t->tokens);
     if (!t->tokens) return ane_fail(e, ANE_ERROR_MEMORY, "batch", "Out of memory for %zu tokens.", count);

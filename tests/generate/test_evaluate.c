@@ -55,7 +55,7 @@ static void test_is_the_mean_loss(void **state) {
     int32_t tokens[SEQ], targets[SEQ];
     int64_t windows = ane_dataset_windows(s->data, ANE_VALIDATION, SEQ);
     double sum = 0, loss;
-    ane_network *n = ane_network_new(s->device, s->weights, NULL, 1, SEQ, &e);
+    ane_network *n = ane_network_new(s->device, s->weights, NULL, 1, SEQ, NULL, &e);
     assert_ok(n, &e);
     for (int64_t i = 0; i < windows; i++) {
         assert_ok(ane_dataset_batch(s->data, ANE_VALIDATION, 0, i, 1, SEQ, tokens, targets, &e), &e);

@@ -15,7 +15,7 @@ static void cuts_change_nothing(void **state) {
     ane_device *device = ane_device_open("cpu:threads=1", &e);
     assert_ok(device, &e);
     ane_weights *w = golden_weights(&e);
-    ane_network *network = ane_network_new(device, w, NULL, 1, N, &e);
+    ane_network *network = ane_network_new(device, w, NULL, 1, N, NULL, &e);
     ane_decoder *decoder = ane_decoder_new(device, w, N, &e);
     assert_ok(network && decoder, &e);
     static int32_t tokens[GOLDEN_BATCH * N], targets[GOLDEN_BATCH * N];

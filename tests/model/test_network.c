@@ -18,7 +18,7 @@ static fixture make(const char *device, ane_weights *weights, bool train, int ba
     fixture f = {.device = ane_device_open(device, &e), .weights = weights};
     assert_ok(f.device, &e);
     if (train) assert_ok(f.gradients = ane_weights_new(&weights->config, &e), &e);
-    assert_ok(f.network = ane_network_new(f.device, weights, f.gradients, batch, seq, &e), &e);
+    assert_ok(f.network = ane_network_new(f.device, weights, f.gradients, batch, seq, NULL, &e), &e);
     return f;
 }
 
@@ -234,12 +234,14 @@ static void refused(void **state) {
     targets[3] = -2;
     assert_false(ane_network_loss(f.network, tokens, targets, 1, &loss, &e));
     assert_error(&e, ANE_ERROR_ARGUMENT, "Target 3 of sequence 0 is -2");
-    assert_null(ane_network_new(f.device, f.weights, NULL, 0, 4, &e));
+    assert_null(ane_network_new(f.device, f.weights, NULL, 0, 4, NULL, &e));
     assert_error(&e, ANE_ERROR_ARGUMENT, "found 0 and 4");
-    assert_null(ane_network_new(f.device, f.weights, NULL, 1 << 20, 1 << 20, &e));
+    assert_null(ane_network_new(f.device, f.weights, NULL, 1 << 20, 1 << 20, NULL, &e));
     assert_error(&e, ANE_ERROR_ARGUMENT, "more than");
+    assert_null(ane_network_new(f.device, f.weights, NULL, 1, f.weights->config.max_seq + 1, NULL, &e));
+    assert_error(&e, ANE_ERROR_ARGUMENT, "at most");
     ane_weights *other = golden_weights(&e);
-    assert_null(ane_network_new(f.device, f.weights, other, 1, 4, &e));
+    assert_null(ane_network_new(f.device, f.weights, other, 1, 4, NULL, &e));
     assert_error(&e, ANE_ERROR_ARGUMENT, "same model");
     ane_weights_free(other);
     drop(&f);

@@ -7,7 +7,7 @@
 
 static bool compute(ane_weights *w, int32_t seq, int32_t *tokens, float *logits, ane_error *e) {
     ane_device *device = ane_device_open("cpu", e);
-    ane_network *network = device ? ane_network_new(device, w, NULL, 1, seq, e) : NULL;
+    ane_network *network = device ? ane_network_new(device, w, NULL, 1, seq, NULL, e) : NULL;
     for (int32_t i = 0; i < seq; i++)
         tokens[i] = (int32_t)(golden_mix((uint32_t)i) % (uint32_t)w->config.vocab_size);
     bool ok = network && ane_network_logits(network, tokens, logits, e);

@@ -161,14 +161,14 @@ static inline double value_of(const json_t *lines, size_t i, const char *key) {
 /* Everything that is logged must be equal, times and what the device counts apart. */
 static inline void expect_equal_logs(const char *a, const char *b) {
     static const char *const types[] = {"step", "eval", "sample"};
-    static const char *const times[] = {"ms", "timers", "tokens_per_second", "mfu", "device"};
+    static const char *const times[] = {"ms", "timers", "beside_ms", "tokens_per_second", "mfu", "device"};
     for (int k = 0; k < 3; k++) {
         json_t *x = log_lines(a, types[k]), *y = log_lines(b, types[k]);
         if (json_array_size(x) != json_array_size(y))
             fail_msg("%zu and %zu lines \"%s\"", json_array_size(x), json_array_size(y), types[k]);
         for (size_t i = 0; i < json_array_size(x); i++) {
             json_t *p = json_array_get(x, i), *q = json_array_get(y, i);
-            for (int t = 0; t < 5; t++) json_object_del(p, times[t]), json_object_del(q, times[t]);
+            for (int t = 0; t < 6; t++) json_object_del(p, times[t]), json_object_del(q, times[t]);
             if (!json_equal(p, q)) fail_msg("%s, expected %s", json_dumps(q, 0), json_dumps(p, 0));
         }
         json_decref(x);

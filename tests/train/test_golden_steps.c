@@ -31,7 +31,7 @@ static void test_thirty_steps(void **state) {
     ane_weights *w = golden_weights(&e), *g = ane_weights_new(&c, &e);
     ane_adamw *o = ane_adamw_new(&c, &OPTIONS, &e);
     assert_ok(golden && d && w && g && o, &e);
-    ane_network *n = ane_network_new(d, w, g, GOLDEN_BATCH, GOLDEN_SEQ, &e);
+    ane_network *n = ane_network_new(d, w, g, GOLDEN_BATCH, GOLDEN_SEQ, NULL, &e);
     assert_ok(n, &e);
     const double *losses = golden_values(golden, "losses"), *norms = golden_values(golden, "grad_norms");
     for (int step = 0; step < GOLDEN_STEPS; step++) {

@@ -56,7 +56,7 @@ start "$folder/killed"
 
 values() { # what a run has logged of steps, evaluations and samples, times apart
     grep -E '^\{"type":"(step|eval|sample)"' "$1/log.jsonl" |
-        sed -E 's/"(ms|tokens_per_second|mfu)":[^,}]*,?//g; s/"(timers|device)":\{[^}]*\},?//g'
+        sed -E 's/"(ms|beside_ms|tokens_per_second|mfu)":[^,}]*,?//g; s/"(timers|device)":\{[^}]*\},?//g'
 }
 for run in straight killed; do values "$folder/$run" > "$folder/$run.values"; done
 [ "$(grep -c '"type":"step"' "$folder/straight.values")" = $steps ]

@@ -87,7 +87,7 @@ static void test_step(void **state) {
     const char *name;
     json_object_foreach(timers, name, v) sum += json_number_value(v);
     assert_true(sum == 12.5);
-    assert_int_equal(json_object_size(timers), 11);
+    assert_int_equal(json_object_size(timers), 13);
     json_decref(all);
     ane_runlog_close(&log);
 }

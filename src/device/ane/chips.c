@@ -29,6 +29,8 @@ static void read_chip(ane_chip *chip, const json_t *json) {
     chip->gflops = 1e3 * json_number_value(value_of(json, "peak_tflops"));
     chip->dispatch_ms = json_number_value(value_of(json, "dispatch_ms"));
     chip->bandwidth_gbs = json_number_value(value_of(json, "bandwidth_gbs"));
+    chip->matmul_factor = json_number_value(value_of(json, "matmul_factor"));
+    chip->host_gflops = json_number_value(value_of(json, "host_gflops"));
 }
 
 bool ane_chip_find(ane_chip *chip, const char *name) {

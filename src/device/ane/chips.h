@@ -8,7 +8,7 @@ typedef struct ane_chip {
     char name[64];     /* "M4 Max" */
     char sub_type[32]; /* what _ANEDeviceInfo says: "h16c" */
     double gflops;     /* peak, fp16 */
-    double dispatch_ms, bandwidth_gbs;
+    double dispatch_ms, bandwidth_gbs, matmul_factor, host_gflops;
 } ane_chip;
 
 /* By name, without regard to case, blanks, - and _. False when the chip is not recorded. */

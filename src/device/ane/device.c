@@ -176,6 +176,8 @@ static void describe_machine(engine_device *d) {
     if (!ane_chip_find(&chip, d->machine.chip)) return;
     c->device_gflops = chip.gflops;
     c->device_dispatch_ms = chip.dispatch_ms;
+    c->device_matmul_factor = chip.matmul_factor;
+    c->host_gflops = chip.host_gflops;
     c->device_bandwidth_gbs = chip.bandwidth_gbs;
 }
 

@@ -2,7 +2,7 @@
 #ifndef ANEMONE_DEVICE_ANE_DEVICE_H
 #define ANEMONE_DEVICE_ANE_DEVICE_H
 
-#include "device/ane/background.h"
+#include "base/background.h"
 #include "device/ane/machine.h"
 #include "device/ane/program.h"
 #include "device/device_impl.h"

@@ -1,6 +1,6 @@
 /* background.h - one thread that does jobs in their order, beside whoever asks for them. */
-#ifndef ANEMONE_DEVICE_ANE_BACKGROUND_H
-#define ANEMONE_DEVICE_ANE_BACKGROUND_H
+#ifndef ANEMONE_BASE_BACKGROUND_H
+#define ANEMONE_BASE_BACKGROUND_H
 
 #include "anemone/error.h"
 

@@ -1,5 +1,5 @@
 /* background.c - see background.h. */
-#include "device/ane/background.h"
+#include "base/background.h"
 
 bool ane_background_init(ane_background *b, ane_error *e) {
     *b = (ane_background){.started = false};
@@ -7,7 +7,7 @@ bool ane_background_init(ane_background *b, ane_error *e) {
         if (pthread_cond_init(&b->changed, NULL) == 0) return true;
         pthread_mutex_destroy(&b->lock);
     }
-    return ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a lock");
+    return ane_fail(e, ANE_ERROR_MEMORY, NULL, "no memory for a lock");
 }
 
 static void *work(void *context) {
@@ -44,7 +44,7 @@ bool ane_background_submit(ane_background *b, ane_job *job, ane_error *e) {
         pthread_cond_broadcast(&b->changed);
     }
     pthread_mutex_unlock(&b->lock);
-    return ok || ane_fail(e, ANE_ERROR_MEMORY, "ane", "no thread for compiling beside the work");
+    return ok || ane_fail(e, ANE_ERROR_MEMORY, NULL, "no thread for work beside other work");
 }
 
 void ane_background_wait(ane_background *b, ane_job *job) {
