@@ -1,6 +1,7 @@
 /* bench.c - `anemone bench train`: how long a training step takes. */
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/recipes.h"
 
 #include "anemone/train.h"
 #include "base/clock.h"
@@ -65,14 +66,20 @@ static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
     b->seq = (int32_t)cli_int(args, "seq");
     b->steps = cli_int(args, "steps");
     if (!ane_model_preset(&c, cli_string(args, "model"), e)) return false;
-    b->device = cli_open_device(args, e);
+    const char *weights;
+    char spec[640];
+    ane_placement placement;
+    if (!cli_read_placement(args, &placement, &weights, e) ||
+        !cli_device_spec(args, weights, spec, sizeof spec, e))
+        return false;
+    b->device = ane_device_open(spec, e);
     if (!b->device || !make_batch(b, c.vocab_size, e)) return false;
     b->weights = ane_weights_new(&c, e);
     b->gradients = b->weights ? ane_weights_new(&c, e) : NULL;
     b->optimizer = b->gradients ? ane_adamw_new(&c, &adamw, e) : NULL;
     if (!b->optimizer) return false;
     ane_weights_init(b->weights, 0);
-    b->network = ane_network_new(b->device, b->weights, b->gradients, b->batch, b->seq, NULL, e);
+    b->network = ane_network_new(b->device, b->weights, b->gradients, b->batch, b->seq, &placement, e);
     return b->network != NULL;
 }
 
@@ -194,6 +201,8 @@ static const cli_option options[] = {
         .help = "steps that are timed, behind three that are not"},
     {.name = "json", .kind = CLI_FLAG, .help = "print one JSON object"},
     CLI_DEVICE_OPTIONS,
+    CLI_WEIGHTS_OPTION,
+    CLI_PLACEMENT_OPTIONS,
     {0},
 };
 

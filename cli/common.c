@@ -6,13 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool cli_device_spec(const cli_args *args, char *spec, size_t size, ane_error *e) {
+enum { LONGEST_SPEC = 640 };
+
+/* Commands on programs have a --weights of their own: a folder. */
+static const char *weight_mode(const cli_args *args) {
+    for (const cli_option *o = args->command->options; o->name; o++)
+        if (!strcmp(o->name, "weights") && o->kind == CLI_CHOICE) return cli_string(args, "weights");
+    return NULL;
+}
+
+bool cli_is_engine(const char *device) {
+    return !strncmp(device, "ane", 3) && (device[3] == 0 || device[3] == ':');
+}
+
+bool cli_device_spec(const cli_args *args, const char *weights, char *spec, size_t size, ane_error *e) {
     const char *device = cli_string(args, "device"), *threads = cli_string(args, "threads");
     bool options = strchr(device, ':') != NULL;
     int n = snprintf(spec, size, "%s", device);
-    const char *names[] = {"precision", "threads"};
-    const char *values[] = {cli_given(args, "precision") ? cli_string(args, "precision") : NULL, threads};
-    for (int i = 0; i < 2 && n >= 0 && (size_t)n < size; i++) {
+    const char *names[] = {"weights", "precision", "threads"};
+    const char *given = weight_mode(args);
+    const char *values[] = {given ? given : weights,
+        cli_given(args, "precision") ? cli_string(args, "precision") : NULL, threads};
+    if (values[0] && !cli_is_engine(device)) {
+        cli_usage_error(e, "--weights", "the device \"%s\" reads weights where they lie", device);
+        return ane_hint(e, "--weights is for the Neural Engine: --device ane, or --device ane:emulator");
+    }
+    for (int i = 0; i < 3 && n >= 0 && (size_t)n < size; i++) {
         if (!values[i]) continue;
         n += snprintf(spec + n, size - (size_t)n, "%c%s=%s", options ? ',' : ':', names[i], values[i]);
         options = true;
@@ -22,8 +41,8 @@ bool cli_device_spec(const cli_args *args, char *spec, size_t size, ane_error *e
 }
 
 ane_device *cli_open_device(const cli_args *args, ane_error *e) {
-    char spec[256];
-    return cli_device_spec(args, spec, sizeof spec, e) ? ane_device_open(spec, e) : NULL;
+    char spec[LONGEST_SPEC];
+    return cli_device_spec(args, NULL, spec, sizeof spec, e) ? ane_device_open(spec, e) : NULL;
 }
 
 /* The folder that `path` lies in, or `path` itself when it is one; freed by the caller. */

@@ -27,8 +27,20 @@
         .help = "threads (default: all cores)"                                                               \
     }
 
-/* --device, --precision and --threads as one device spec; false when it does not fit. */
-bool cli_device_spec(const cli_args *args, char *spec, size_t size, ane_error *e);
+/* A row for commands whose device has weights that change, or stay. */
+#define CLI_WEIGHTS_OPTION                                                                                   \
+    {                                                                                                        \
+        .name = "weights", .kind = CLI_CHOICE, .value = "MODE",                                              \
+        .choices = "baked|baked-async|packed|input|reload",                                                  \
+        .help = "how weights reach the Neural Engine (default: what its self-test allows): constants, "      \
+                "compiled anew after each update; the same, compiled beside the work (one update old); "     \
+                "packed beside the activations; inputs of their own; new weight files"                       \
+    }
+
+/* --device, --weights, --precision and --threads as one device spec; false when that cannot be.
+ * `weights`: the mode when --weights is not given; NULL: the device chooses. */
+bool cli_device_spec(const cli_args *args, const char *weights, char *spec, size_t size, ane_error *e);
+bool cli_is_engine(const char *device); /* "ane", "ane:..." */
 ane_device *cli_open_device(const cli_args *args, ane_error *e);
 
 /* The tokenizer of --tokenizer `path`, else the one saved with `model`, else the byte tokenizer when its

@@ -104,6 +104,7 @@ static const cli_option options[] = {
         .help = "only this part at each file's end, as `train` holds it out; 0: the whole files"},
     {.name = "json", .kind = CLI_FLAG, .help = "print one JSON object"},
     CLI_DEVICE_OPTIONS,
+    CLI_WEIGHTS_OPTION,
     {0},
 };
 

@@ -207,6 +207,7 @@ static const cli_option options[] = {
     {.name = "no-stop", .kind = CLI_FLAG, .help = "go on behind the end token"},
     {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, .help = "no line about speed"},
     CLI_DEVICE_OPTIONS,
+    CLI_WEIGHTS_OPTION,
     {0},
 };
 

@@ -2,7 +2,9 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/progress.h"
+#include "cli/recipes.h"
 #include "cli/report.h"
+#include "cli/restart.h"
 
 #include "anemone/train.h"
 
@@ -182,6 +184,8 @@ static const cli_option options[] = {
     {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, .help = "print warnings and errors only"},
     {.name = "Where", .kind = CLI_HEADING},
     CLI_DEVICE_OPTIONS,
+    CLI_WEIGHTS_OPTION,
+    CLI_PLACEMENT_OPTIONS,
     {0},
 };
 
@@ -269,16 +273,32 @@ static bool fill_options(const cli_args *args, ane_train_options *o, const char 
     return fill_schedule(args, &o->schedule, e);
 }
 
+/* The run was saved; what this process cannot do any more, a new one can. */
+static int restart(const cli_args *args, const cli_progress *progress, ane_error *e) {
+    ane_error why = *e;
+    if (progress->style != CLI_PROGRESS_JSON && progress->style != CLI_PROGRESS_QUIET)
+        fprintf(stderr, "anemone: going on in a new process\n");
+    *e = (ane_error){0};
+    if (!signals) cli_restart_train(args, progress->run, e);
+    if (e->code == ANE_OK) *e = why;
+    return CLI_FAILED;
+}
+
 static int run(const cli_args *args, ane_error *e) {
     const char *resume = cli_string(args, "resume");
-    char device[256];
+    const char *weights;
+    char device[640];
+    ane_placement placement;
     ane_train_options o;
     if (resume && !check_resume(args, e)) return CLI_USAGE;
     if (!resume &&
         (cli_missing(args, "model", e) || cli_missing(args, "data", e) || cli_missing(args, "out", e)))
         return CLI_USAGE;
-    if (!cli_device_spec(args, device, sizeof device, e)) return CLI_USAGE;
-    if (!fill_options(args, &o, resume && !cli_given(args, "device") ? NULL : device, e)) return CLI_USAGE;
+    if (!cli_read_placement(args, &placement, &weights, e) ||
+        !cli_device_spec(args, weights, device, sizeof device, e) ||
+        !fill_options(args, &o, resume && !cli_given(args, "device") ? NULL : device, e))
+        return CLI_USAGE;
+    o.placement = placement;
     cli_progress progress = {.run = resume ? resume : o.out,
         .log_every = o.log_every,
         .style = o.json                ? CLI_PROGRESS_JSON
@@ -288,7 +308,7 @@ static int run(const cli_args *args, ane_error *e) {
     catch_interrupts();
     if (!ane_train(&o, resume, &stop, cli_progress_event, &progress, e)) {
         cli_progress_break(&progress);
-        return CLI_FAILED;
+        return e->code == ANE_ERROR_EXHAUSTED ? restart(args, &progress, e) : CLI_FAILED;
     }
     return signals ? CLI_INTERRUPTED : CLI_OK;
 }

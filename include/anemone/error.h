@@ -27,6 +27,7 @@ typedef enum ane_code {
     ANE_ERROR_DEVICE,      /* the device or its framework failed */
     ANE_ERROR_NUMERIC,     /* NaN or infinity where a number was needed */
     ANE_ERROR_INTERRUPTED, /* stopped on request */
+    ANE_ERROR_EXHAUSTED,   /* this process has used up what the system gives it; a new process can go on */
 } ane_code;
 
 /* A report. All strings are complete sentences or empty; nothing in it needs freeing. */

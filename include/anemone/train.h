@@ -56,8 +56,9 @@ typedef struct ane_train_options {
     const char *tokenizer; /* NULL: the byte tokenizer, or the model folder's own */
     int n_data;
     const char *const *data;
-    const char *out;    /* run folder; must not hold a run yet */
-    const char *device; /* "cpu" */
+    const char *out;         /* run folder; must not hold a run yet */
+    const char *device;      /* "cpu" */
+    ane_placement placement; /* what of a step is computed where */
     /* how long, how large */
     int64_t steps, stop_after; /* stop_after 0: at the end */
     int32_t batch, seq, accumulate;
@@ -106,7 +107,9 @@ typedef void ane_train_listener(void *context, const ane_train_event *event);
  *
  * N + M steps in one go, and N steps, any end, resume, M steps, give the same bits: weights, optimizer and the values in
  * the log, on the same machine with the same threads and precision. A step whose loss or gradient is not finite changes
- * nothing and is told; ten in a row end the run with ANE_ERROR_NUMERIC. After the first step nothing is allocated but for
+ * nothing and is told; ten in a row end the run with ANE_ERROR_NUMERIC. Where fp16 is
+ * involved an overflow of the gradient repeats the step's batches at half the loss scale. ANE_ERROR_EXHAUSTED: the device
+ * wants a new process; the run was saved, and a new process can resume it. After the first step nothing is allocated but for
  * evaluations, samples and checkpoints. A checkpoint that cannot be saved on the way is a warning (the next one may
  * succeed), at the end an error. */
 bool ane_train(const ane_train_options *options, const char *resume, const volatile int *stop,

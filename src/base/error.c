@@ -35,6 +35,6 @@ void ane_error_clear(ane_error *e) {
 
 const char *ane_code_name(ane_code code) {
     static const char *const names[] = {"ok", "argument", "io", "format", "memory", "shape", "type",
-        "unsupported", "device", "numeric", "interrupted"};
+        "unsupported", "device", "numeric", "interrupted", "exhausted"};
     return (unsigned)code < sizeof names / sizeof *names ? names[code] : "unknown";
 }

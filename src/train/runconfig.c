@@ -14,7 +14,7 @@ enum { VERSION = 1, CONFIG_LIMIT = 16 << 20 };
 
 /* ---- members of structs by table ----------------------------------------------------------------------- */
 
-typedef enum kind { INT32, INT64, FLOAT, DOUBLE, BOOL, STRING, SCHEDULE } kind;
+typedef enum kind { INT32, INT64, FLOAT, DOUBLE, BOOL, STRING, SCHEDULE, PLACE } kind;
 typedef struct member {
     const char *name;
     kind kind;
@@ -27,6 +27,9 @@ static const member options[] = {
     OPTION(STRING, model),
     OPTION(STRING, tokenizer),
     OPTION(STRING, device),
+    {"head", PLACE, offsetof(ane_train_options, placement.head)},
+    {"norms_backward", PLACE, offsetof(ane_train_options, placement.norms_backward)},
+    {"dw", PLACE, offsetof(ane_train_options, placement.dw)},
     OPTION(INT64, steps),
     OPTION(INT32, batch),
     OPTION(INT32, seq),
@@ -81,6 +84,7 @@ static json_t *get(const void *base, const member *m) {
     case BOOL: return json_boolean(*(const bool *)p);
     case STRING: return text ? json_string(text) : json_null();
     case SCHEDULE: return json_string(ane_schedule_name(*(const ane_schedule_kind *)p));
+    case PLACE: return json_string(ane_place_name(*(const ane_place *)p));
     }
     return NULL;
 }
@@ -107,6 +111,7 @@ static bool set_real(void *p, kind k, const json_t *v) {
 static bool set_text(void *p, kind k, const json_t *v) {
     const char *text = json_string_value(v);
     if (k == SCHEDULE) return text && ane_schedule_from_name(p, text, NULL);
+    if (k == PLACE) return !v || (text && ane_place_from_name(p, text, NULL)); /* once there was no choice */
     *(const char **)p = text;
     return text || json_is_null(v);
 }
@@ -120,7 +125,8 @@ static bool set(void *base, const member *m, const json_t *v) {
     case DOUBLE: return set_real(p, m->kind, v);
     case BOOL: *(bool *)p = json_is_true(v); return json_is_boolean(v);
     case STRING:
-    case SCHEDULE: return set_text(p, m->kind, v);
+    case SCHEDULE:
+    case PLACE: return set_text(p, m->kind, v);
     }
     return false;
 }

@@ -38,15 +38,33 @@ static bool goes_on(const ane_trainer *t, const volatile int *stop) {
     return t->state.step < t->config.options.steps && !at_limit && !(stop && *stop);
 }
 
+/* A process that has used up what it gets can be followed by a new one, if it got anything done. */
+static bool give_over(ane_trainer *t, ane_error *e) {
+    ane_error why = *e;
+    if (why.code != ANE_ERROR_EXHAUSTED) return false;
+    if (t->state.step == t->first_step) {
+        e->code = ANE_ERROR_DEVICE;
+        e->hint[0] = 0;
+        return ane_hint(
+            e, "Not even one step could be made: use --weights packed, which needs few programs.");
+    }
+    *e = (ane_error){0};
+    if (t->saved_step != t->state.step && !ane_trainer_save(t, true, e)) return false;
+    if (ane_trainer_say(t, "warning", why.message, e)) *e = why;
+    return false;
+}
+
 static bool run(ane_trainer *t, const volatile int *stop, ane_error *e) {
     while (goes_on(t, stop))
-        if (!step(t, e)) return false;
+        if (!step(t, e)) return give_over(t, e);
     if (t->saved_step != t->state.step && !ane_trainer_save(t, true, e)) return false;
     return ane_trainer_end(t, stop && *stop && t->state.step < t->config.options.steps, e);
 }
 
 bool ane_train(const ane_train_options *options, const char *resume, const volatile int *stop,
     ane_train_listener *listener, void *context, ane_error *e) {
+    ane_error own = {0};
+    if (!e) e = &own;
     ane_trainer *t = calloc(1, sizeof *t);
     if (!t) return ane_fail(e, ANE_ERROR_MEMORY, "trainer", "Out of memory.");
     t->log.fd = -1;
@@ -55,6 +73,7 @@ bool ane_train(const ane_train_options *options, const char *resume, const volat
     bool ready = resume    ? ane_trainer_resume(t, resume, options, e)
                  : options ? ane_trainer_start(t, options, e)
                            : ane_fail(e, ANE_ERROR_ARGUMENT, "train", "Neither options nor a run to resume.");
+    t->first_step = t->state.step;
     bool ok = ready && run(t, stop, e);
     ane_trainer_free(t);
     free(t);

@@ -22,10 +22,12 @@ typedef struct ane_trainer {
     ane_network *network;
     int32_t *tokens, *targets; /* [batch, seq] each, in one block that begins at `tokens` */
     bool can_evaluate;         /* enough is held out */
+    bool weights_changed;      /* since the network was told */
     double peak_flops;         /* a second, measured; 0: not known */
 
     ane_train_state state;
     int64_t saved_step; /* the newest checkpoint's; -1: none */
+    int64_t first_step; /* where this process began */
     int skipped_in_a_row;
     double report_ms;   /* what reporting the step before has taken */
     double smoothed_ms; /* of a step, for the time left */

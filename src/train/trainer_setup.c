@@ -70,17 +70,19 @@ static void describe(ane_trainer *t) {
     const ane_model_config *c = &t->config.model;
     const ane_train_options *o = &t->config.options;
     const ane_capabilities *k = ane_device_capabilities(t->device);
+    const ane_placement p = ane_network_placement(t->network);
     char accumulate[32] = "";
     if (o->accumulate > 1) snprintf(accumulate, sizeof accumulate, "%d x ", o->accumulate);
     snprintf(t->description, sizeof t->description,
         "model: %lld parameters, %d layers of %d, %d heads (%d of keys and values), %d tokens (%s)\n"
         "data: %lld tokens to train on, %lld held out\n"
         "each of %lld steps: %s%d sequences of %d tokens\n"
-        "device: %s, %s",
+        "device: %s, %s; head on the %s, norms back on the %s, weight gradients on the %s",
         (long long)ane_model_parameter_count(c), c->n_layers, c->dim, c->n_heads, c->n_kv_heads,
         c->vocab_size, ane_tokenizer_kind(t->tokenizer), (long long)ane_dataset_tokens(t->data, ANE_TRAIN),
         (long long)ane_dataset_tokens(t->data, ANE_VALIDATION), (long long)o->steps, accumulate, o->batch,
-        o->seq, k->description, ane_precision_name(k->precision));
+        o->seq, k->description, ane_precision_name(k->precision), ane_place_name(p.head),
+        ane_place_name(p.norms_backward), ane_place_name(p.dw));
 }
 
 bool ane_trainer_make(ane_trainer *t, ane_error *e) {
@@ -90,7 +92,7 @@ bool ane_trainer_make(ane_trainer *t, ane_error *e) {
     t->gradients = ane_weights_new(&t->config.model, e);
     if (!t->gradients) return false;
     if (!t->optimizer && !(t->optimizer = ane_adamw_new(&t->config.model, &o->adamw, e))) return false;
-    t->network = ane_network_new(t->device, t->weights, t->gradients, o->batch, o->seq, NULL, e);
+    t->network = ane_network_new(t->device, t->weights, t->gradients, o->batch, o->seq, &o->placement, e);
     if (!t->network) return false;
     t->tokens = malloc(2 * count * sizeof *t->tokens);
     if (!t->tokens) return ane_fail(e, ANE_ERROR_MEMORY, "batch", "Out of memory for %zu tokens.", count);

@@ -52,16 +52,22 @@ static void adapt_scale(ane_trainer *t, bool skipped) {
 
 /* A loss that is no number must change nothing, whatever the gradients are: a scale that is no number sees to
  * that. */
-static bool update(ane_trainer *t, ane_step_record *r, ane_error *e) {
+static void update(ane_trainer *t, ane_step_record *r) {
     double start = ane_clock_ms(), scale = isfinite(r->loss) ? 1 / t->state.loss_scale : NAN;
     int threads = ane_device_capabilities(t->device)->threads;
     r->lr = ane_schedule_lr(&t->config.options.schedule, t->state.step);
     r->grad_norm = ane_adamw_update(t->optimizer, t->weights, t->gradients, scale, r->lr, threads);
     r->skipped = !isfinite(r->grad_norm);
-    double updated = ane_clock_ms();
-    r->timers.optimizer += updated - start;
-    if (!r->skipped && !ane_network_weights_changed(t->network, e)) return false;
-    r->timers.weights += ane_clock_ms() - updated;
+    t->weights_changed |= !r->skipped;
+    r->timers.optimizer += ane_clock_ms() - start;
+}
+
+/* At the begin of the step that uses them: so a device that fails does it where nothing is half done. */
+static bool tell_network(ane_trainer *t, ane_step_record *r, ane_error *e) {
+    double start = ane_clock_ms();
+    if (t->weights_changed && !ane_network_weights_changed(t->network, e)) return false;
+    t->weights_changed = false;
+    r->timers.weights += ane_clock_ms() - start;
     return true;
 }
 
@@ -69,6 +75,18 @@ static void rate(const ane_trainer *t, ane_step_record *r) {
     double seconds = r->ms / 1e3, flops = ane_network_step_flops(t->network) * t->config.options.accumulate;
     r->tokens_per_second = (double)r->tokens / seconds;
     r->mfu = t->peak_flops > 0 ? flops / seconds / t->peak_flops : 0;
+}
+
+/* Failed, it leaves the state as it was: the run can be saved, and goes on with this step. */
+static bool try_step(ane_trainer *t, ane_step_record *r, ane_error *e) {
+    const ane_train_state before = t->state;
+    bool ok = tell_network(t, r, e);
+    do {
+        ok = ok && forward_backward(t, r, e);
+        if (ok) update(t, r);
+    } while (ok && must_repeat(t, r) && ++r->repeats);
+    if (!ok) t->state = before;
+    return ok;
 }
 
 bool ane_trainer_step(ane_trainer *t, ane_step_record *r, ane_error *e) {
@@ -79,9 +97,7 @@ bool ane_trainer_step(ane_trainer *t, ane_step_record *r, ane_error *e) {
         .timers.report = t->report_ms};
     const ane_device_counts before = ane_device_counts_get(t->device);
     ane_network_timers_reset(t->network);
-    if (!forward_backward(t, r, e) || !update(t, r, e)) return false;
-    for (; must_repeat(t, r); r->repeats++)
-        if (!forward_backward(t, r, e) || !update(t, r, e)) return false;
+    if (!try_step(t, r, e)) return false;
     r->loss_scale = t->state.loss_scale;
     adapt_scale(t, r->skipped);
     t->skipped_in_a_row = r->skipped ? t->skipped_in_a_row + 1 : 0;

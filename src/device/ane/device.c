@@ -211,6 +211,8 @@ static bool start(engine_device *d, options *o, ane_error *e) {
     ane_folder_sweep(&d->fw);
     if (engine_self_test(d, e) && choose_mode(d, o, e)) {
         describe(d, o);
+        d->budget.works = engine_still_works;
+        d->budget.works_context = d;
         return true;
     }
     ane_background_destroy(&d->background);

@@ -125,6 +125,8 @@ bool engine_get(const engine_rows *port, const mil_piece *p, engine_buffer *to, 
 
 /* selftest.c: find the machine's facts by tiny programs whose results are known. */
 bool engine_self_test(engine_device *d, ane_error *e);
+/* Whether a tiny program still compiles and runs; `device` is an engine_device. */
+bool engine_still_works(void *device);
 /* As JSON, for a report; caller frees. NULL when out of memory. */
 char *engine_facts_print(const engine_device *d);
 

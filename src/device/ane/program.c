@@ -187,6 +187,30 @@ static bool build(ane_program *p, const char *text, int n, const ane_weight_file
     return ok;
 }
 
+/* The limit is told by nothing but the same error that a bad program gets (ane-spec 1.8): so a program that is known to
+ * be good is tried. */
+static bool is_exhausted(ane_budget *b, const ane_error *why) {
+    bool compiler = strcmp(why->where, "compile") == 0 || strcmp(why->where, "load") == 0;
+    if (!compiler || strstr(why->message, "InvalidMILProgram") || !b->works ||
+        atomic_exchange(&b->asking, true))
+        return false;
+    bool works = b->works(b->works_context);
+    atomic_store(&b->asking, false);
+    return !works;
+}
+
+static void tell_why(ane_budget *b, const ane_error *why, ane_error *e) {
+    if (!is_exhausted(b, why)) {
+        if (e && e->code == ANE_OK) *e = *why;
+        return;
+    }
+    ane_fail(e, ANE_ERROR_EXHAUSTED, why->where,
+        "after %lld programs this process can compile and load no more: %s", (long long)b->compiles,
+        why->message);
+    ane_hint(
+        e, "A new process can: `anemone train` goes on in one by itself; weights=packed needs few programs.");
+}
+
 ane_program *ane_program_new(
     ane_budget *b, const char *text, int n_files, const ane_weight_file *files, ane_error *e) {
     ane_program *p = calloc(1, sizeof *p);
@@ -196,10 +220,12 @@ ane_program *ane_program_new(
     }
     p->budget = b;
     void *pool = ane_pool_push(b->fw);
-    bool ok = build(p, text, n_files, files, e);
+    ane_error why = {0};
+    bool ok = build(p, text, n_files, files, &why);
     ane_pool_pop(b->fw, pool);
     if (ok) return p;
     ane_program_free(p);
+    tell_why(b, &why, e);
     return NULL;
 }
 

@@ -6,6 +6,7 @@
 #include "device/ane/surface.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 typedef struct ane_program ane_program;
 
@@ -14,6 +15,11 @@ typedef struct ane_budget {
     pthread_mutex_t lock;
     ane_program *programs; /* a list */
     int64_t clock;         /* counts uses */
+    /* Whether this process can compile and load at all: asked after a failure, to tell a bad program from a process that
+     * has used up what it gets. NULL: not asked. */
+    bool (*works)(void *context);
+    void *works_context;
+    atomic_bool asking;
     int64_t compiles, loads, evictions, retries;
 } ane_budget;
 
@@ -27,7 +33,8 @@ typedef struct ane_weight_file {
     size_t size;
 } ane_weight_file;
 
-/* Compile and load. The text and the files are not needed afterwards. NULL on failure. */
+/* Compile and load. The text and the files are not needed afterwards. NULL on failure: ANE_ERROR_EXHAUSTED when nothing
+ * compiles any more in this process. */
 ane_program *ane_program_new(
     ane_budget *b, const char *text, int n_files, const ane_weight_file *files, ane_error *e);
 void ane_program_free(ane_program *p); /* NULL is fine */

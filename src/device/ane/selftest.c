@@ -99,6 +99,11 @@ static bool doubles(engine_device *d, ane_error *e) {
     return ok;
 }
 
+bool engine_still_works(void *device) {
+    ane_error why = {0};
+    return doubles(device, &why);
+}
+
 /* The first that is taken. */
 static bool find_dialect(engine_device *d, ane_error *e) {
     static const mil_dialect ladder[] = {MIL_IOS18, MIL_IOS17, MIL_IOS16, MIL_IOS18_15};

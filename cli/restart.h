@@ -1,0 +1,11 @@
+/* restart.h - going on in a new process, when this one has used up what the system gives it. */
+#ifndef ANEMONE_CLI_RESTART_H
+#define ANEMONE_CLI_RESTART_H
+
+#include "cli/options.h"
+
+/* Become `anemone train --resume RUN` with the options of `args` that --resume does not carry itself; same process id, same
+ * streams. Returns only on failure. */
+bool cli_restart_train(const cli_args *args, const char *run, ane_error *e);
+
+#endif
