@@ -1,5 +1,5 @@
 # The front door. Everything else is CMake: see CMakePresets.json.
-.PHONY: all build setup demo test bench compare install format lint clean
+.PHONY: all build setup demo test bench compare modes install format lint clean
 PRESET ?= release
 PREFIX ?= /usr/local
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
@@ -24,6 +24,9 @@ bench: build
 
 compare: build
 	@scripts/compare build/$(PRESET)/anemone
+
+modes: build
+	@scripts/modes build/$(PRESET)/anemone
 
 install: build
 	@cmake --install build/$(PRESET) --prefix $(PREFIX)

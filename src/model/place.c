@@ -54,8 +54,10 @@ static ane_place best_norms(const ane_capabilities *d, const ane_model_config *c
     return device < host ? ANE_PLACE_DEVICE : ANE_PLACE_HOST;
 }
 
-/* On the device the gradients come out in fp16 and are added up by the host; on the host the products run beside the
- * next kernel, which hides them as far as that takes as long. */
+/* On the device the gradients come out in fp16 and are added up by the host; on the host they are exact, and the products
+ * run beside the next kernel, which hides them as far as that takes as long. Half the time is worth the rounding. */
+enum { WORTH_ROUNDING = 2 };
+
 static ane_place best_dw(const ane_capabilities *d, const ane_model_config *c, double columns) {
     double kv = (double)c->n_kv_heads * c->head_dim, q = (double)c->n_heads * c->head_dim;
     double weights = 2 * c->dim * (q + kv) + 3.0 * c->dim * c->hidden_dim;
@@ -63,7 +65,7 @@ static ane_place best_dw(const ane_capabilities *d, const ane_model_config *c, d
     double device = on_device(d, 0, product, 2 * weights) + on_host(d, 0, (2 + 8) * weights);
     double hidden = d->runs_beside_host ? on_device(d, 1, product, 2 * weights) : 0;
     double host = on_host(d, product, 8 * weights) - hidden;
-    return device < host ? ANE_PLACE_DEVICE : ANE_PLACE_HOST;
+    return device * WORTH_ROUNDING < host ? ANE_PLACE_DEVICE : ANE_PLACE_HOST;
 }
 
 static bool is_known(const ane_capabilities *d) {

@@ -29,9 +29,10 @@ ane_binding *ane_cpu_binding_new(ane_kernel *k, ane_error *e) {
         b->accumulates = calloc((size_t)k->n_outputs + 1, sizeof *b->accumulates);
         b->masters = calloc(n_weights + 1, sizeof *b->masters);
         b->staged = calloc(n_weights + 1, sizeof *b->staged);
-        ane_cpu_count_allocations((cpu_device *)k->device, 5);
+        b->late = calloc(n_weights + 1, sizeof *b->late);
+        ane_cpu_count_allocations((cpu_device *)k->device, 6);
     }
-    if (b && b->buffers && b->accumulates && b->masters && b->staged) return &b->base;
+    if (b && b->buffers && b->accumulates && b->masters && b->staged && b->late) return &b->base;
     if (b) ane_cpu_binding_free(&b->base);
     ane_fail(e, ANE_ERROR_MEMORY, "cpu", "no memory for a binding");
     return NULL;
@@ -39,12 +40,16 @@ ane_binding *ane_cpu_binding_new(ane_kernel *k, ane_error *e) {
 
 void ane_cpu_binding_free(ane_binding *binding) {
     cpu_binding *b = (cpu_binding *)binding;
-    for (int i = 0; b->staged && i < b->base.kernel->n_weights; i++)
-        ane_cpu_memory_free(device_of(b), b->staged[i], 4 * mil_type_count(&weight_port(b, i)->type));
+    for (int i = 0; b->staged && b->late && i < b->base.kernel->n_weights; i++) {
+        int64_t bytes = 4 * mil_type_count(&weight_port(b, i)->type);
+        ane_cpu_memory_free(device_of(b), b->staged[i], bytes);
+        ane_cpu_memory_free(device_of(b), b->late[i], bytes);
+    }
     free(b->buffers);
     free(b->accumulates);
     free(b->masters);
     free(b->staged);
+    free(b->late);
     free(b);
 }
 
@@ -78,16 +83,17 @@ static void stage_part(void *context, int64_t begin, int64_t end) {
     if (!bf16) j->v->round_f16(j->to + begin, end - begin);
 }
 
-static bool stage(cpu_binding *b, int weight, ane_error *e) {
+/* Convert the master into `copies[weight]`, which is made when it is not there. */
+static bool stage(cpu_binding *b, float **copies, int weight, ane_error *e) {
     cpu_device *d = device_of(b);
     const ane_port *port = weight_port(b, weight);
     int64_t count = mil_type_count(&port->type);
     if (!kernel_of(b)->plan.staged[weight]) return true;
-    if (!b->staged[weight]) b->staged[weight] = ane_cpu_memory_new(d, 4 * count);
-    if (!b->staged[weight])
+    if (!copies[weight]) copies[weight] = ane_cpu_memory_new(d, 4 * count);
+    if (!copies[weight])
         return ane_fail(e, ANE_ERROR_MEMORY, port->name,
             "no memory for a copy of %s in the device's precision", port->name);
-    stage_job j = {d->v, d->base.capabilities.precision, b->masters[weight], b->staged[weight]};
+    stage_job j = {d->v, d->base.capabilities.precision, b->masters[weight], copies[weight]};
     ane_parallel_for(count, 65536, d->threads, stage_part, &j);
     return true;
 }
@@ -95,13 +101,20 @@ static bool stage(cpu_binding *b, int weight, ane_error *e) {
 bool ane_cpu_bind_weight(ane_binding *binding, int weight, const float *master, ane_error *e) {
     cpu_binding *b = (cpu_binding *)binding;
     b->masters[weight] = master;
-    return stage(b, weight, e);
+    return stage(b, b->staged, weight, e);
 }
 
 bool ane_cpu_weights_changed(ane_binding *binding, ane_error *e) {
     cpu_binding *b = (cpu_binding *)binding;
-    for (int i = 0; i < b->base.kernel->n_weights; i++)
-        if (b->masters[i] && !stage(b, i, e)) return false;
+    bool late = device_of(b)->late;
+    for (int i = 0; i < b->base.kernel->n_weights; i++) {
+        if (late && b->late[i]) { /* what came last comes in, and makes room for what comes now */
+            float *in_use = b->staged[i];
+            b->staged[i] = b->late[i];
+            b->late[i] = in_use;
+        }
+        if (b->masters[i] && !stage(b, late ? b->late : b->staged, i, e)) return false;
+    }
     return true;
 }
 

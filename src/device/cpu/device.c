@@ -14,6 +14,7 @@ typedef struct options {
     int threads;
     ane_precision precision;
     const cpu_vectors *vectors;
+    bool late;
 } options;
 
 static bool set_threads(options *o, const char *value, ane_error *e) {
@@ -41,10 +42,18 @@ static bool set_vectors(options *o, const char *value, ane_error *e) {
         e, ANE_ERROR_ARGUMENT, "cpu", "vectors=%s cannot run on this processor; what can: %s", value, list);
 }
 
+/* What the Neural Engine's baked-async does to a run, without it: its reference. */
+static bool set_weights(options *o, const char *value, ane_error *e) {
+    o->late = strcmp(value, "late") == 0;
+    return o->late || ane_fail(e, ANE_ERROR_ARGUMENT, "cpu",
+                          "weights must be \"late\" (one change late), found \"%s\"", value);
+}
+
 static const struct option {
     const char *name;
     bool (*set)(options *o, const char *value, ane_error *e);
-} known[] = {{"threads", set_threads}, {"precision", set_precision}, {"vectors", set_vectors}};
+} known[] = {{"threads", set_threads}, {"precision", set_precision}, {"vectors", set_vectors},
+    {"weights", set_weights}};
 
 static bool set_option(options *o, char *text, ane_error *e) {
     char *value = strchr(text, '=');
@@ -53,7 +62,7 @@ static bool set_option(options *o, char *text, ane_error *e) {
         if (strcmp(text, known[i].name) == 0) return known[i].set(o, value ? value : "", e);
     return ane_fail(e, ANE_ERROR_ARGUMENT, "cpu",
         "the device \"cpu\" has no option \"%s\"; its options: threads=N, precision=fp32|bf16|fp16, "
-        "vectors=avx512|avx2|baseline",
+        "vectors=avx512|avx2|baseline, weights=late",
         text);
 }
 
@@ -72,7 +81,8 @@ static bool parse_options(options *o, const char *text, ane_error *e) {
         if (!set_option(o, at, e)) return false;
         at = last ? end + 1 : end;
     }
-    return true;
+    return !o->late || o->precision == ANE_FP16 ||
+           ane_fail(e, ANE_ERROR_UNSUPPORTED, "cpu", "weights=late is for precision=fp16 only");
 }
 
 /* ---- the device ---------------------------------------------------------------------------------------- */
@@ -103,6 +113,7 @@ static ane_device *cpu_open(const char *text, ane_error *e) {
     }
     d->base.ops = &ane_cpu_device;
     d->v = o.vectors;
+    d->late = o.late;
     d->threads = o.threads;
     describe(&d->base.capabilities, d);
     d->base.capabilities.precision = o.precision;

@@ -10,6 +10,7 @@
 struct cpu_device {
     ane_device base;
     const cpu_vectors *v;
+    bool late; /* new weights come in with the change after theirs */
     int threads;
     pthread_mutex_t
         run_lock; /* kernels run one at a time: each uses all threads, and all share the scratch */
@@ -38,6 +39,7 @@ typedef struct cpu_binding {
     bool *accumulates;    /* per output */
     const float **masters;
     float **staged; /* per weight; NULL where the plan needs none */
+    float **late;   /* per weight: what comes in with the next change; NULL unless the device is late */
 } cpu_binding;
 
 /* Counted memory: zeroed, aligned to 64, pages touched by all threads. NULL when out of memory. */
