@@ -18,6 +18,7 @@ const cli_command *const cli_commands[] = {
     &cli_format,
     &cli_grad,
     &cli_info,
+    &cli_doctor,
     &cli_bench_train,
     &cli_emulator_calibrate, /* before its first word alone */
     &cli_emulator,

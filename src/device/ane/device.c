@@ -4,6 +4,7 @@
 #include "base/parallel.h"
 #include "device/ane/chips.h"
 #include "device/ane/folder.h"
+#include "device/ane/selftest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 typedef struct options {
     bool emulator;
     int threads;
-    int mode;           /* of modes; BEST_MODE: by the machine's facts */
+    int mode; /* of modes; BEST_MODE: by the machine's facts */
+    engine_learning learning;
     char settings[512]; /* for the emulator: chip=..., quirk=..., fault=... */
 } options;
 
@@ -38,6 +40,17 @@ static bool set_weights(options *o, const char *value, ane_error *e) {
         "there is no weight mode \"%s\"; known: packed, input, baked, baked-async, reload", value);
 }
 
+static bool set_learning(options *o, const char *value, ane_error *e) {
+    static const char *const names[] = {
+        [ENGINE_LEARN_CACHED] = "cached", [ENGINE_LEARN_FRESH] = "fresh", [ENGINE_LEARN_NOT] = "off"};
+    for (int i = ENGINE_LEARN_CACHED; i <= ENGINE_LEARN_NOT; i++) {
+        o->learning = (engine_learning)i;
+        if (strcmp(value, names[i]) == 0) return true;
+    }
+    return ane_fail(
+        e, ANE_ERROR_ARGUMENT, "ane", "selftest must be cached, fresh or off, found \"%s\"", value);
+}
+
 static bool set_threads(options *o, const char *value, ane_error *e) {
     char *end;
     long n = strtol(value, &end, 10);
@@ -53,6 +66,7 @@ static bool set_option(options *o, char *text, ane_error *e) {
     if (strcmp(text, "emulator") == 0) return o->emulator = true;
     if (strncmp(text, "weights=", 8) == 0) return set_weights(o, text + 8, e);
     if (strncmp(text, "threads=", 8) == 0) return set_threads(o, text + 8, e);
+    if (strncmp(text, "selftest=", 9) == 0) return set_learning(o, text + 9, e);
     for (size_t i = 0; i < sizeof for_emulator / sizeof *for_emulator; i++) {
         if (strncmp(text, for_emulator[i], strlen(for_emulator[i])) != 0) continue;
         size_t n = strlen(o->settings);
@@ -62,7 +76,7 @@ static bool set_option(options *o, char *text, ane_error *e) {
     return ane_fail(e, ANE_ERROR_ARGUMENT, "ane",
         "the device \"ane\" has no option \"%s\"; its options: emulator, "
         "weights=packed|input|baked|baked-async|reload, "
-        "threads=N; with emulator also chip=NAME, quirk=NAME:VALUE, fault=NAME:N",
+        "threads=N, selftest=cached|fresh|off; with emulator also chip=NAME, quirk=NAME:VALUE, fault=NAME:N",
         text);
 }
 
@@ -139,31 +153,47 @@ static void budget_counts(ane_device *device, ane_device_counts *counts) {
 
 /* ---- the device --------------------------------------------------------------------------------------------------- */
 
-/* Where every report agrees: nothing smaller than what somebody needed, nothing larger than what somebody had. */
-static const ane_facts careful = {.dialect = MIL_IOS18,
-    .equal_sizes = true,
-    .min_surface = 49152,
-    .row_alignment = 128,
-    .max_channels = 65536,
-    .max_width = 16384,
-    .matmul_inner = 1};
+/* Weights as inputs need no packing of activations; where several inputs do not work, packed does; where matmul takes
+ * constants only, so must everything. */
+static int best_mode(const engine_device *d) {
+    if (!d->facts.matmul_weights) return MIL_WEIGHTS_BAKED;
+    return d->several_ports ? MIL_WEIGHTS_INPUT : MIL_WEIGHTS_PACKED;
+}
 
-/* Weights as inputs need no packing of activations; where several inputs do not work, packed always does. */
+/* What a mode needs and the machine does not have. */
+static bool refuse_mode(const engine_device *d, ane_error *e) {
+    const ane_facts *f = &d->facts;
+    const bool baked = d->weights == MIL_WEIGHTS_BAKED;
+    const struct {
+        bool missing;
+        const char *what, *hint;
+    } needs[] = {
+        {d->weights == MIL_WEIGHTS_INPUT && f->order == ANE_ORDER_UNKNOWN,
+            "the self-test found no order in which this machine binds several inputs (ANE-07)",
+            "Use weights=packed."},
+        {!baked && !f->matmul_weights,
+            "the self-test saw no matmul of two operands that are computed at run time (matmul-weights; "
+            "ANE-30 with program(1.5))",
+            "Use weights=baked."},
+        {baked && !f->baked_weights, "the self-test saw no constants from a weight file (baked-weights)",
+            "Use weights=packed."},
+        {d->reload && !f->reload, "this machine ignores new weight files on reload, as the self-test saw",
+            "Use weights=packed or weights=baked."},
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (needs[i].missing)
+            return ane_fail(e, ANE_ERROR_UNSUPPORTED, "ane", "%s", needs[i].what) ||
+                   ane_hint(e, "%s", needs[i].hint);
+    return true;
+}
+
 static bool choose_mode(engine_device *d, options *o, ane_error *e) {
     d->several_ports = !d->facts.equal_sizes && d->facts.order != ANE_ORDER_UNKNOWN;
-    if (o->mode == BEST_MODE) o->mode = d->several_ports ? MIL_WEIGHTS_INPUT : MIL_WEIGHTS_PACKED;
+    if (o->mode == BEST_MODE) o->mode = best_mode(d);
     d->weights = modes[o->mode].mode;
     d->reload = modes[o->mode].reload;
     d->async = modes[o->mode].async;
-    if (d->weights == MIL_WEIGHTS_INPUT && d->facts.order == ANE_ORDER_UNKNOWN)
-        return ane_fail(e, ANE_ERROR_UNSUPPORTED, "ane",
-                   "the self-test found no order in which this machine binds several inputs") ||
-               ane_hint(e, "Use weights=packed.");
-    if (d->reload && !d->facts.reload)
-        return ane_fail(e, ANE_ERROR_UNSUPPORTED, "ane",
-                   "this machine ignores new weight files on reload, as the self-test saw") ||
-               ane_hint(e, "Use weights=packed or weights=baked.");
-    return true;
+    return refuse_mode(d, e);
 }
 
 /* Which machine, and what is recorded of it. */
@@ -198,7 +228,7 @@ static void describe(engine_device *d, const options *o) {
     c->threads = o->threads;
 }
 
-static bool start(engine_device *d, options *o, ane_error *e) {
+static bool start(engine_device *d, options *o, const engine_watcher *watcher, ane_error *e) {
     if (!ane_framework_open(&d->fw, o->emulator ? o->settings : NULL, e)) return false;
     if (!ane_budget_init(&d->budget, &d->fw, e)) return false;
     if (!ane_background_init(&d->background, e)) {
@@ -206,10 +236,9 @@ static bool start(engine_device *d, options *o, ane_error *e) {
         return false;
     }
     ane_machine_identify(&d->fw, &d->machine);
-    d->facts = careful;
     d->base.capabilities.threads = o->threads;
     ane_folder_sweep(&d->fw);
-    if (engine_self_test(d, e) && choose_mode(d, o, e)) {
+    if (engine_learn(d, o->learning, watcher, e) && choose_mode(d, o, e)) {
         describe(d, o);
         d->budget.works = engine_still_works;
         d->budget.works_context = d;
@@ -229,7 +258,7 @@ static ane_device *engine_open(const char *text, ane_error *e) {
         return NULL;
     }
     d->base.ops = &ane_engine_device;
-    if (start(d, &o, e)) return &d->base;
+    if (start(d, &o, NULL, e)) return &d->base;
     free(d);
     return NULL;
 }
@@ -239,6 +268,28 @@ static void engine_close(ane_device *device) {
     ane_background_destroy(&d->background);
     ane_budget_destroy(&d->budget);
     free(d);
+}
+
+bool engine_examine(const char *text, const engine_watcher *watcher, engine_examination *x, ane_error *e) {
+    options o;
+    *x = (engine_examination){0};
+    if (!parse_options(&o, text, e)) return false;
+    engine_device *d = calloc(1, sizeof *d);
+    if (!d) return ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for the device");
+    d->base.ops = &ane_engine_device;
+    o.learning = ENGINE_LEARN_FRESH;
+    bool ok = start(d, &o, watcher, e);
+    x->machine = d->machine;
+    x->facts = d->facts;
+    x->several_ports = d->several_ports;
+    if (ok) {
+        x->capabilities = d->base.capabilities;
+        snprintf(x->weights, sizeof x->weights, "%s", modes[o.mode].name);
+        engine_close(&d->base);
+    } else {
+        free(d);
+    }
+    return ok;
 }
 
 /* ---- buffers ------------------------------------------------------------------------------------------------------ */

@@ -3,32 +3,12 @@
 #define ANEMONE_DEVICE_ANE_DEVICE_H
 
 #include "base/background.h"
-#include "device/ane/machine.h"
+#include "device/ane/facts.h"
 #include "device/ane/program.h"
 #include "device/device_impl.h"
 #include "mil/lower.h"
 
 #include <stdatomic.h>
-
-/* In which order surfaces are bound to several ports. */
-typedef enum ane_port_order {
-    ANE_ORDER_UNKNOWN,
-    ANE_ORDER_ALPHABETICAL,
-    ANE_ORDER_DECLARED,
-    ANE_ORDER_SIZE
-} ane_port_order;
-
-/* What is learnt about a machine, never assumed; the start is what every report agrees on. */
-typedef struct ane_facts {
-    mil_dialect dialect;
-    ane_port_order order;
-    bool equal_sizes;  /* all inputs, and all outputs, must have surfaces of one size */
-    bool conv_weights; /* conv works with weights computed at run time */
-    bool reload;       /* a load after an unload takes the weight files as they are now */
-    int64_t min_surface, row_alignment;
-    int64_t max_channels, max_width;
-    int64_t matmul_inner; /* inner dimensions must be multiples of this; 1: any */
-} ane_facts;
 
 typedef struct engine_device {
     ane_device base;
@@ -123,11 +103,7 @@ void engine_put_f32(const engine_rows *port, const mil_piece *p, const float *x,
 bool engine_put(const engine_rows *port, const mil_piece *p, engine_buffer *from, int threads, ane_error *e);
 bool engine_get(const engine_rows *port, const mil_piece *p, engine_buffer *to, int threads, ane_error *e);
 
-/* selftest.c: find the machine's facts by tiny programs whose results are known. */
-bool engine_self_test(engine_device *d, ane_error *e);
-/* Whether a tiny program still compiles and runs; `device` is an engine_device. */
+/* selftest_header.c: whether a tiny program still compiles and runs; `device` is an engine_device. */
 bool engine_still_works(void *device);
-/* As JSON, for a report; caller frees. NULL when out of memory. */
-char *engine_facts_print(const engine_device *d);
 
 #endif

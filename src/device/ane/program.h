@@ -37,7 +37,8 @@ typedef struct ane_weight_file {
  * compiles any more in this process. */
 ane_program *ane_program_new(
     ane_budget *b, const char *text, int n_files, const ane_weight_file *files, ane_error *e);
-void ane_program_free(ane_program *p); /* NULL is fine */
+void ane_program_free(ane_program *p);           /* NULL is fine */
+objc_id ane_program_model(const ane_program *p); /* its _ANEInMemoryModel */
 /* Write other weight files and load again without compiling. Whether that changes anything is the machine's secret. */
 bool ane_program_reload(ane_program *p, int n_files, const ane_weight_file *files, ane_error *e);
 

@@ -1,302 +1,134 @@
-/* selftest.c - the machine's facts, found by tiny programs whose results are known. Each probe is a program on surfaces
- * of its own: nothing that is still to be found out is used, but the header, which comes first. A probe that fails is an
- * answer, too: the careful one. */
-#include "base/half.h"
-#include "device/ane/device.h"
-#include "mil/blob.h"
+/* selftest.c - the questions in order, and asking them. */
+#include "device/ane/selftest.h"
+
+#include "base/clock.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { WIDTH = 64, ROW_BYTES = 2 * WIDTH, SAFE_BYTES = 49152, MOST_INPUTS = 3 };
+const engine_question engine_questions[] = {
+    {"dialect", "Which header does the compiler take?",
+        "the header of every program; without one nothing runs",
+        "1.0/ios16 alone on M1 and M2: PR 6, ANE-LM; 1.3: maderix, Orion; 1.5 on M5: PR 35",
+        engine_ask_dialect},
+    {"min-surface", "How small may a surface be?", "the least memory of each input and output",
+        "48 KB: Orion, PR 16; 2 KB: imperatormk (M1); none: 4 KB surfaces on M5 and M4 Max",
+        engine_ask_min_surface},
+    {"row-alignment", "How many bytes does a row of a tensor take?", "the size of surfaces",
+        "64: tmc, Apple; 128: PR 35 (M5)", engine_ask_row_alignment},
+    {"strided-rows", "Where do narrow rows lie in a surface?",
+        "nothing yet: rows are made a multiple of 128 bytes wide, which no report contradicts",
+        "packed: Orion; strided: tmc honours RowStride", engine_ask_strided_rows},
+    {"innermost-one", "May the last axis of an input be 1?", "nothing yet: inputs never have such an axis",
+        "fails: Orion, PR 26; works: no report that checked the result", engine_ask_innermost_one},
+    {"order", "In which order are several inputs and outputs bound?",
+        "whether a program may have several; else everything is packed into one",
+        "alphabetical: Orion (all permutations tried), slavko; declared: PR 22, PR 35; by size: imperatormk",
+        engine_ask_order},
+    {"equal-sizes", "Must several surfaces have one size?", "packed weights, or inputs of their own",
+        "required: Orion, issue 47; free: PR 22, PR 35", engine_ask_equal_sizes},
+    {"chained", "Can an output surface be the next program's input?",
+        "whether activations stay where they are between kernels", "works: imperatormk, ANEForge",
+        engine_ask_chained},
+    {"fp32-ports", "Can inputs and outputs be fp32?", "nothing: fp16 is half the memory",
+        "work: maderix (M5); zeros: dev-erik (M4 Max); refused: PR 6 (M1, M2)", engine_ask_fp32_ports},
+    {"attributes", "Does a loaded model tell its ports?", "a second opinion on their order, for reports",
+        "readable: tmc, ane-bridge-rs", engine_ask_attributes},
+    {"baked-weights", "Do weights from a file work as constants?", "weights=baked", "work: everybody",
+        engine_ask_baked_weights},
+    {"shared-blobs", "May one file hold several weights?", "nothing: each has a file of its own",
+        "refused: PR 6 (M1); work: maderix on M3 to M5", engine_ask_shared_blobs},
+    {"matmul-weights", "Does matmul take two operands computed at run time?",
+        "weights=packed, weights=input, and attention at all",
+        "work: maderix, PR 35, imperatormk; refused: PR 6 (M1, M2), and with program(1.5): PR 35",
+        engine_ask_matmul_weights},
+    {"conv-weights", "Does conv take weights computed at run time?",
+        "nothing yet: matmul does what everybody saw working",
+        "ignored: field guide (M3 Max); refused: maderix; work: fspecii, PR 22", engine_ask_conv_weights},
+    {"reload", "Do rewritten weight files count when a program is loaded again?", "weights=reload",
+        "ignored: maderix (M5), libane, PR 35; new weights: Orion", engine_ask_reload},
+    {"matmul-inner", "May the inner dimension of matmul be anything?", "whether it is padded to 32",
+        "zeros unless a multiple of 32: imperatormk (M1)", engine_ask_matmul_inner},
+    {"inline-concat", "May concat's axis be written inside the call?",
+        "nothing: constants always have names here", "fails: Orion; named constants work: maderix, rustane",
+        engine_ask_inline_concat},
+    {"attention-mask", "Does attn_mask of scaled_dot_product_attention count?",
+        "nothing: attention is matmul, mask by add, softmax, matmul", "ignored: maderix, ANEgpt, Orion",
+        engine_ask_attention_mask},
+    {"tile", "Does tile poison the process?", "nothing: it is never used, broadcasting takes its place",
+        "poisons: field guide", engine_ask_tile},
+    {"max-width", "How wide may the last axis be?", "the largest height and width",
+        "16,384 up to M3: ANEForge; 65,536: ANEForge, PR 26 (M4)", engine_ask_max_width},
+    {"max-channels", "How many channels may a tensor have?", "the largest kernel", "65,536: ANEForge",
+        engine_ask_max_channels},
+    {"loaded-programs", "How many programs stay loaded at once?",
+        "nothing: a program is unloaded when another finds no room",
+        "119: maderix, Orion; 128: MidasMulli; 239: slavko; 226 without failure: field guide",
+        engine_ask_loaded_programs},
+    {"max-compiles", "How often can one process compile?", "nothing: a refusal ends in a restart",
+        "119: maderix, Orion; none: PR 23, field guide", engine_ask_max_compiles},
+    {"concurrent", "Are evaluations right while another thread compiles?", "weights=baked-async",
+        "works: dev-erik, PR 23", engine_ask_concurrent},
+    {"hardware-time", "Is the time on the device reported?", "whether a run tells its device's time",
+        "nil on consumer machines in most reports; reported: tmc", engine_ask_hardware_time},
+    {"arithmetic", "Is ordinary arithmetic what the reference computes?", "whether numbers can be trusted",
+        "at most 1 unit an operation between M1 and M5: ANEForge", engine_ask_arithmetic},
+    {"nan", "What becomes of NaN in an output?", "whether a bad step shows as NaN or as infinity",
+        "infinity: ANEForge", engine_ask_nan_results},
+    {"inf-minus-inf", "What is infinity less infinity?", "why masks are -65504 and not -infinity",
+        "0: ANEForge; NaN: IEEE", engine_ask_inf_minus_inf},
+    {"log-zero", "What is the logarithm of 0?", "nothing: the loss is the host's", "-45440: ANEForge",
+        engine_ask_log_zero},
+    {"denormals", "Are denormal operands of products kept?", "how small gradients may become",
+        "flushed on M1: ANEForge", engine_ask_denormals},
+    {"matmul-overflow", "How large may a product's result be?", "how far the loss may be scaled",
+        "infinite above 32,752: ANEForge (M2, M5)", engine_ask_matmul_finite},
+    {"width-slice", "How large may numbers be in a slice inside the last axis?",
+        "nothing: slices begin at 0 there", "infinite above 4,094: ANEForge (M1, M2)",
+        engine_ask_width_slice},
+};
+const int engine_n_questions = sizeof engine_questions / sizeof *engine_questions;
 
-/* ---- a probe -------------------------------------------------------------------------------------------------------- */
-
-typedef struct probe {
-    engine_device *d;
-    mil_program *program;
-    mil_function *f;
-    ane_program *compiled;
-    int n_inputs;
-    int64_t in_bytes[MOST_INPUTS], out_bytes;
-    float in[MOST_INPUTS]; /* what fills the surface that is bound first, second, third */
-} probe;
-
-static bool begin(probe *t, engine_device *d) {
-    *t = (probe){
-        .d = d, .n_inputs = 1, .in_bytes = {SAFE_BYTES, SAFE_BYTES, SAFE_BYTES}, .out_bytes = SAFE_BYTES};
-    t->program = mil_program_new(d->facts.dialect, NULL);
-    t->f = t->program ? mil_function_new(t->program, "main") : NULL;
-    return t->f != NULL;
+const char *engine_outcome_name(engine_outcome outcome) {
+    static const char *const names[] = {
+        [ENGINE_PROVEN] = "proven", [ENGINE_CAREFUL] = "careful", [ENGINE_NOT_ASKED] = "not asked"};
+    return names[outcome];
 }
 
-static mil_value input(probe *t, const char *name, int64_t channels) {
-    return mil_input(t->f, name, mil_tensor(MIL_FP16, 4, (int64_t[]){1, channels, 1, WIDTH}));
+engine_outcome engine_answer(engine_finding *found, bool proven, const char *yes, const char *no) {
+    const char *text = proven ? yes : no;
+    if (text) snprintf(found->answer, sizeof found->answer, "%s", text);
+    if (proven) found->error = (ane_error){0};
+    return proven ? ENGINE_PROVEN : ENGINE_CAREFUL;
 }
 
-/* No other program has the same label, so that no folder is shared. */
-static bool compile(probe *t, mil_value y, int n_files, const ane_weight_file *files, ane_error *e) {
-    static const char form[] = "anemone_probe_%ld_%lld";
-    char label[64];
-    snprintf(label, sizeof label, form, (long)getpid(), atomic_fetch_add(&t->d->kernels, 1));
-    mil_output(t->f, "result", y);
-    if (!mil_program_ok(t->program, e)) return false;
-    t->f->ops[t->f->n_ops - 1].label = label;
-    char *text = mil_print(t->program, e);
-    if (text) t->compiled = ane_program_new(&t->d->budget, text, n_files, files, e);
-    free(text);
-    return t->compiled != NULL;
+static void tell(const engine_watcher *watcher, int question, const engine_finding *found) {
+    if (watcher) watcher->tell(watcher->context, question, found);
 }
 
-static ane_surface *filled(const probe *t, int64_t bytes, float value, ane_error *e) {
-    ane_surface *s = ane_surface_new(&t->d->fw, (size_t)bytes, e);
-    uint16_t *data = s ? ane_surface_lock(s, false, e) : NULL, half = ane_f16_from_f32(value);
-    for (int64_t i = 0; data && i < bytes / 2; i++) data[i] = half;
-    if (data && ane_surface_unlock(s, false, e)) return s;
-    ane_surface_free(s);
-    return NULL;
-}
-
-/* The first element that the program gives. */
-static bool evaluate(probe *t, float *y, ane_error *e) {
-    ane_surface *in[MOST_INPUTS] = {NULL}, *out = filled(t, t->out_bytes, -1, e);
-    double ms;
-    bool ok = out != NULL;
-    for (int i = 0; ok && i < t->n_inputs; i++) ok = (in[i] = filled(t, t->in_bytes[i], t->in[i], e)) != NULL;
-    ok = ok && ane_program_run(t->compiled, t->n_inputs, in, 1, &out, &ms, e);
-    const uint16_t *data = ok ? ane_surface_lock(out, true, e) : NULL;
-    if (data) *y = ane_f32_from_f16(data[0]);
-    ok = data && ane_surface_unlock(out, true, e);
-    for (int i = 0; i < t->n_inputs; i++) ane_surface_free(in[i]);
-    ane_surface_free(out);
-    return ok;
-}
-
-static void end(probe *t) {
-    ane_program_free(t->compiled);
-    mil_program_free(t->program);
-}
-
-/* Compile, run, compare. */
-static bool gives(probe *t, mil_value y, float expected, ane_error *e) {
-    float found = 0;
-    if (!compile(t, y, 0, NULL, e) || !evaluate(t, &found, e)) return false;
-    return found == expected || ane_fail(e, ANE_ERROR_DEVICE, "self-test",
-                                    "%g came out where %g was expected", (double)found, (double)expected);
-}
-
-/* ---- the header ----------------------------------------------------------------------------------------------------- */
-
-static bool doubles(engine_device *d, ane_error *e) {
-    probe t;
-    bool ok = begin(&t, d);
-    t.in[0] = 1.5f;
-    ok = ok ? gives(&t, mil_mul_scalar(t.f, input(&t, "x", 16), 2), 3, e)
-            : ane_fail(e, ANE_ERROR_MEMORY, "self-test", "no memory for a program");
-    end(&t);
-    return ok;
-}
-
-bool engine_still_works(void *device) {
-    ane_error why = {0};
-    return doubles(device, &why);
-}
-
-/* The first that is taken. */
-static bool find_dialect(engine_device *d, ane_error *e) {
-    static const mil_dialect ladder[] = {MIL_IOS18, MIL_IOS17, MIL_IOS16, MIL_IOS18_15};
-    ane_error first = {0};
-    for (size_t i = 0; i < sizeof ladder / sizeof *ladder; i++) {
-        ane_error why = {0};
-        d->facts.dialect = ladder[i];
-        if (doubles(d, &why)) return true;
-        if (!first.code) first = why;
+bool engine_self_test(engine_device *d, const engine_watcher *watcher, ane_error *e) {
+    d->facts = ane_careful_facts;
+    for (int i = 0; i < engine_n_questions; i++) {
+        engine_finding found = {0};
+        double start = ane_clock_ms();
+        tell(watcher, i, NULL);
+        found.outcome = engine_questions[i].ask(d, &found);
+        found.ms = ane_clock_ms() - start;
+        tell(watcher, i, &found);
+        if (i > 0 || found.outcome == ENGINE_PROVEN) continue;
+        ane_fail(e, found.error.code, found.error.where, "%s", found.error.message);
+        return ane_hint(e, "%s", found.error.hint); /* no header: nothing else can be asked */
     }
-    ane_fail(e, first.code, first.where, "%s", first.message);
-    return ane_hint(e, "%s", first.hint);
-}
-
-/* ---- surfaces ------------------------------------------------------------------------------------------------------- */
-
-static void find_min_surface(engine_device *d) {
-    static const int64_t sizes[] = {ROW_BYTES, 2048, 16384};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        probe t;
-        ane_error e = {0};
-        bool ok = begin(&t, d);
-        t.in[0] = 1.5f;
-        t.in_bytes[0] = t.out_bytes = sizes[i];
-        ok = ok && gives(&t, mil_mul_scalar(t.f, input(&t, "x", 1), 2), 3, &e);
-        end(&t);
-        if (!ok) continue;
-        d->facts.min_surface = sizes[i];
-        return;
-    }
-}
-
-/* 16 b + 4 c + a, declared in that order; a is the largest, c the smallest: all three orders differ everywhere. */
-static bool three_inputs(engine_device *d, const float *in, const int64_t *bytes, float *y) {
-    probe t;
-    ane_error e = {0};
-    bool ok = begin(&t, d);
-    if (ok) {
-        const int32_t from[] = {0, 0, 0, 0}, size[] = {1, 16, 1, WIDTH};
-        mil_value b = mil_slice_by_size(t.f, input(&t, "b", 32), from, size), c = input(&t, "c", 16);
-        mil_value a = mil_slice_by_size(t.f, input(&t, "a", 48), from, size);
-        mil_value sum = mil_add(t.f, mil_mul_scalar(t.f, b, 16), mil_mul_scalar(t.f, c, 4));
-        t.n_inputs = MOST_INPUTS;
-        memcpy(t.in, in, sizeof t.in);
-        if (bytes) memcpy(t.in_bytes, bytes, sizeof t.in_bytes);
-        ok = compile(&t, mil_add(t.f, sum, a), 0, NULL, &e) && evaluate(&t, y, &e);
-    }
-    end(&t);
-    return ok;
-}
-
-/* Surfaces of one size hold 1, 2 and 3 in the order of binding. */
-static void find_order(engine_device *d) {
-    static const struct {
-        ane_port_order order;
-        float y;
-    } answers[] = {
-        {ANE_ORDER_ALPHABETICAL, 16 * 2 + 4 * 3 + 1}, /* a b c */
-        {ANE_ORDER_DECLARED, 16 * 1 + 4 * 2 + 3},     /* b c a */
-        {ANE_ORDER_SIZE, 16 * 2 + 4 * 1 + 3},         /* c b a */
-    };
-    static const float in[MOST_INPUTS] = {1, 2, 3};
-    float y = 0;
-    if (!three_inputs(d, in, NULL, &y)) return;
-    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
-        if (answers[i].y == y) d->facts.order = answers[i].order;
-}
-
-/* The same with surfaces as large as each must be. */
-static void find_equal_sizes(engine_device *d) {
-    static const int64_t rows[][MOST_INPUTS] = {[ANE_ORDER_ALPHABETICAL] = {48, 32, 16},
-        [ANE_ORDER_DECLARED] = {32, 16, 48},
-        [ANE_ORDER_SIZE] = {16, 32, 48}};
-    static const float in[MOST_INPUTS] = {1, 1, 1};
-    int64_t bytes[MOST_INPUTS], unit = 1 + d->facts.min_surface / ((int64_t)16 * ROW_BYTES);
-    float y = 0;
-    if (d->facts.order == ANE_ORDER_UNKNOWN) return;
-    for (int i = 0; i < MOST_INPUTS; i++) bytes[i] = rows[d->facts.order][i] * ROW_BYTES * unit;
-    d->facts.equal_sizes = !(three_inputs(d, in, bytes, &y) && y == 16 + 4 + 1);
-}
-
-/* ---- operations ----------------------------------------------------------------------------------------------------- */
-
-/* x [8, 8]^T x [8, 64] of twos: an inner dimension that is no multiple of 32. */
-static void find_matmul_inner(engine_device *d) {
-    probe t;
-    ane_error e = {0};
-    bool ok = begin(&t, d);
-    if (ok) {
-        mil_value x = mil_reshape(t.f, input(&t, "x", 8), 3, (int64_t[]){1, 8, WIDTH});
-        t.in[0] = 2;
-        mil_value y = mil_matmul(t.f, x, x, true, false); /* [1, 64, 64] */
-        ok = gives(&t, mil_reshape(t.f, y, 4, (int64_t[]){1, WIDTH, 1, WIDTH}), 32, &e);
-    }
-    end(&t);
-    d->facts.matmul_inner = ok ? 1 : 32;
-}
-
-static void find_conv_weights(engine_device *d) {
-    probe t;
-    ane_error e = {0};
-    bool ok = begin(&t, d);
-    if (ok) {
-        const int32_t from[] = {0, 0, 0, 0}, size[] = {1, 32, 1, 32};
-        mil_value x = input(&t, "x", 32);
-        t.in[0] = 1;
-        mil_value w = mil_reshape(t.f, mil_slice_by_size(t.f, x, from, size), 4, (int64_t[]){32, 32, 1, 1});
-        ok = gives(&t, mil_conv(t.f, x, w), 32, &e);
-    }
-    end(&t);
-    d->facts.conv_weights = ok;
-}
-
-/* One row wider than 16,384: height and width end there up to M3. */
-static void find_max_width(engine_device *d) {
-    enum { WIDE = 32768 };
-    probe t;
-    ane_error e = {0};
-    bool ok = begin(&t, d);
-    if (ok) {
-        t.in[0] = 1.5f;
-        t.in_bytes[0] = t.out_bytes = (int64_t)2 * WIDE;
-        mil_value x = mil_input(t.f, "x", mil_tensor(MIL_FP16, 4, (int64_t[]){1, 1, 1, WIDE}));
-        ok = gives(&t, mil_mul_scalar(t.f, x, 2), 3, &e);
-    }
-    end(&t);
-    d->facts.max_width = ok ? 65536 : 16384;
-}
-
-/* ---- reload --------------------------------------------------------------------------------------------------------- */
-
-/* A conv of one channel whose weight is 2, then 3. */
-static void find_reload(engine_device *d) {
-    struct {
-        mil_blob_header header;
-        mil_blob_metadata metadata;
-        uint16_t data[32];
-    } blob = {{.count = 1, .version = MIL_BLOB_VERSION},
-        {.sentinel = MIL_BLOB_SENTINEL, .type = mil_blob_type_code(MIL_FP16), .bytes = 2, .data_offset = 128},
-        {0}};
-    const ane_weight_file file = {"@model_path/weights/w.bin", &blob, sizeof blob};
-    probe t;
-    ane_error e = {0};
-    float y = 0;
-    bool ok = begin(&t, d);
-    if (ok) {
-        blob.data[0] = ane_f16_from_f32(2);
-        t.in[0] = 1;
-        mil_value w = mil_const_blob(t.f, mil_tensor(MIL_FP16, 4, (int64_t[]){1, 1, 1, 1}), file.path, 64);
-        ok = compile(&t, mil_conv(t.f, input(&t, "x", 1), w), 1, &file, &e) && evaluate(&t, &y, &e) && y == 2;
-        blob.data[0] = ane_f16_from_f32(3);
-        ok = ok && ane_program_reload(t.compiled, 1, &file, &e) && evaluate(&t, &y, &e) && y == 3;
-    }
-    end(&t);
-    d->facts.reload = ok;
-}
-
-/* ---- all ------------------------------------------------------------------------------------------------------------ */
-
-bool engine_self_test(engine_device *d, ane_error *e) {
-    if (!find_dialect(d, e)) return false;
-    find_min_surface(d);
-    find_order(d);
-    find_equal_sizes(d);
-    find_matmul_inner(d);
-    find_conv_weights(d);
-    find_max_width(d);
-    find_reload(d);
     return true;
 }
 
-static const char *const dialect_names[] = {[MIL_IOS16] = "program(1.0) ios16",
-    [MIL_IOS17] = "program(1.3) ios17",
-    [MIL_IOS18] = "program(1.3) ios18",
-    [MIL_IOS18_15] = "program(1.5) ios18"};
-static const char *const order_names[] = {[ANE_ORDER_UNKNOWN] = "unknown",
-    [ANE_ORDER_ALPHABETICAL] = "alphabetical",
-    [ANE_ORDER_DECLARED] = "declared",
-    [ANE_ORDER_SIZE] = "size"};
-
-char *engine_facts_print(const engine_device *d) {
-    static const char *const boolean[] = {"false", "true"};
-    const ane_facts *f = &d->facts;
-    enum { ROOM = 1024 };
-    char *text = malloc(ROOM);
-    if (!text) return NULL;
-    snprintf(text, ROOM,
-        "{\"emulated\": %s, \"dialect\": \"%s\", \"order\": \"%s\", \"equal_sizes\": %s, \"conv_weights\": "
-        "%s,\n"
-        " \"reload\": %s, \"min_surface\": %lld, \"row_alignment\": %lld, \"max_width\": %lld, "
-        "\"matmul_inner\": %lld}\n",
-        boolean[d->fw.emulated], dialect_names[f->dialect], order_names[f->order], boolean[f->equal_sizes],
-        boolean[f->conv_weights], boolean[f->reload], (long long)f->min_surface, (long long)f->row_alignment,
-        (long long)f->max_width, (long long)f->matmul_inner);
-    return text;
+bool engine_learn(engine_device *d, engine_learning how, const engine_watcher *watcher, ane_error *e) {
+    bool lasting = d->machine.faults == 0; /* what is found under faults is nobody's fact */
+    d->facts = ane_careful_facts;
+    if (how == ENGINE_LEARN_NOT ||
+        (how == ENGINE_LEARN_CACHED && lasting && ane_facts_load(&d->facts, &d->machine)))
+        return true;
+    if (!engine_self_test(d, watcher, e)) return false;
+    if (lasting) ane_facts_save(&d->facts, &d->machine, NULL); /* without a cache: asked again next time */
+    return true;
 }
