@@ -11,9 +11,9 @@
 
 /* One row of that width. */
 static bool is_wide(engine_probe *t, void *context, ane_error *e) {
-    int64_t width = *(const int64_t *)context;
+    int64_t width = *(const int64_t *)context, bytes = 2 * width, least = t->d->facts.min_surface;
     t->in[0].fill = 1.5f;
-    t->in[0].bytes = t->out[0].bytes = 2 * width;
+    t->in[0].bytes = t->out[0].bytes = bytes > least ? bytes : least;
     mil_value x = mil_input(t->f, "anemone_x", mil_tensor(MIL_FP16, 4, (int64_t[]){1, 1, 1, width}));
     return engine_probe_gives(t, mil_mul_scalar(t->f, x, 2), 3, width, e);
 }

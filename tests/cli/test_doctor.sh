@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# `anemone doctor`: what it tells, writes and ends with.
+. "$(dirname "$0")/lib.sh"
+cd "$folder" || exit 1
+shows() { grep -q "$1" out || fail "\"$1\" was not printed"; }
+
+# without a Neural Engine it says so, and examines the CPU
+if [ "$(uname)" != Darwin ]; then
+  succeeds doctor
+  prints "no Neural Engine: there is no Neural Engine here"
+  prints "Use --device cpu"
+  prints "CPU: right ("
+  succeeds doctor --json
+  prints '"absent":true'
+  prints '"facts":null'
+fi
+fails 2 "expected ane or ane:OPTIONS" doctor --device cpu
+fails 2 "" doctor --nothing
+
+anemone emulator --json
+[ "$status" -eq 0 ] || { echo "no emulator: skipped"; exit 77; }
+
+# every chip profile
+for chip in "M1" "M1 Max" "M2" "M3 Pro" "M3 Ultra" "M4" "M4 Pro" "M4 Max" "M5" "M5 Max"; do
+  succeeds doctor --device "ane:emulator,chip=$chip" --json
+  prints "\"chip\":\"$chip\""
+  prints '"works":true'
+  prints '"broken":false'
+done
+succeeds doctor --device ane:emulator,chip=m1
+prints "emulated: chip M1, "
+shows "Which header does the compiler take?  *program(1.0) ios16"
+shows "In which order are several inputs and outputs bound?  *size"
+prints "reports: "
+prints "anemone will use: emulated Neural Engine of M1, weights packed"
+
+# the file is what is printed, and replaces what was there
+echo old >doctor.json
+succeeds doctor --device ane:emulator --output doctor.json --json
+prints '"questions":['
+grep -q '"name": "reload"' doctor.json || fail "doctor.json has no question reload"
+grep -q '"outcome": "careful"' doctor.json || fail "doctor.json has no careful answer"
+fails 1 "nowhere" doctor --device ane:emulator --output nowhere/doctor.json
+
+# what is broken is said, and what to send
+ANEMONE_EMULATOR=fault=compile:1+ anemone doctor --device ane:emulator
+[ "$status" -eq 1 ] || fail "exit status $status, expected 1"
+prints "the Neural Engine fails: "
+prints "doctor.json"
+ANEMONE_EMULATOR=quirk=colour:red anemone doctor --device ane:emulator
+[ "$status" -eq 1 ] || fail "exit status $status, expected 1"
+prints "is no quirk"
+anemone doctor --device ane:emulator,weights=reload --json
+[ "$status" -eq 1 ] || fail "exit status $status, expected 1"
+prints "ignores new weight files"
