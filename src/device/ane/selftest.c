@@ -129,6 +129,7 @@ bool engine_learn(engine_device *d, engine_learning how, const engine_watcher *w
         (how == ENGINE_LEARN_CACHED && lasting && ane_facts_load(&d->facts, &d->machine)))
         return true;
     if (!engine_self_test(d, watcher, e)) return false;
-    if (lasting) ane_facts_save(&d->facts, &d->machine, NULL); /* without a cache: asked again next time */
+    /* Answers of a process that can compile no more are careful for that reason alone. Without a cache: asked again. */
+    if (lasting && engine_still_works(d)) ane_facts_save(&d->facts, &d->machine, NULL);
     return true;
 }
