@@ -66,7 +66,9 @@ static void test_pairs(void **state) {
     const json_t *q;
     size_t i;
     factors f = {0};
-    json_array_foreach(json_object_get(all, "quirks"), i, q) add_values(&f, q);
+    json_array_foreach(json_object_get(all, "quirks"), i, q) {
+        add_values(&f, q);
+    }
     c.n_factors = f.n;
     memcpy(c.n_values, f.n_values, sizeof c.n_values);
     covering_build(&c);

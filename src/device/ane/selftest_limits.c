@@ -111,8 +111,9 @@ typedef struct loading {
 
 static bool fill_up(copies *c, loading *result, ane_error *e) {
     ane_error why = {0};
-    while (c->n < MOST_COPIES - 1 && (add(c, &why) || add(c, &why))) why = (ane_error){0};
-    result->ended = why.code != ANE_OK;
+    int failures = 0; /* in a row: one may pass */
+    while (c->n < MOST_COPIES - 1 && failures < 2) failures = add(c, &why) ? 0 : failures + 1;
+    result->ended = failures > 0;
     result->count = 1 + c->n; /* and the one that was compiled */
     return !result->ended || is_limit(c, e);
 }

@@ -57,7 +57,7 @@ static bool beside_reference(engine_probe *t, void *context, ane_error *e) {
     float given[INNER * W], found[W * W];
     for (int i = 0; i < INNER * W; i++) x[i] = given[i] = (float)((i * 37 + 11) % 64 - 32) / 16;
     t->in[0].data = given;
-    t->in[0].n = INNER * W;
+    t->in[0].n = (int64_t)INNER * W;
     mil_value y = ordinary(t);
     const mil_array in = {mil_tensor(MIL_FP16, 4, (int64_t[]){1, INNER, 1, W}), x};
     mil_array expected = {0};
@@ -87,9 +87,9 @@ static bool nan_out(engine_probe *t, void *context, ane_error *e) {
     float x[2 * W], y[2 * W];
     for (int i = 0; i < 2 * W; i++) x[i] = i < W ? NAN : 1.5f;
     t->in[0].data = x;
-    t->in[0].n = 2 * W;
+    t->in[0].n = (int64_t)2 * W;
     mil_value in = engine_probe_input(t, "anemone_x", 2);
-    if (!compute(t, mil_mul_scalar(t->f, in, 2), y, 2 * W, 3, "2 * NaN", e)) return false;
+    if (!compute(t, mil_mul_scalar(t->f, in, 2), y, (int64_t)2 * W, 3, "2 * NaN", e)) return false;
     ane_nan_results *result = context;
     *result = isnan(y[0]) ? ANE_NAN_KEPT : y[0] == INFINITY ? ANE_NAN_INFINITY : ANE_NAN_UNKNOWN;
     return *result || wrong(e, "2 * NaN", y[0]);
@@ -105,11 +105,11 @@ static bool infinities(engine_probe *t, void *context, ane_error *e) {
     float x[4 * W], y[2 * W];
     for (int i = 0; i < 4 * W; i++) x[i] = i / W % 2 ? (i / W == 1 ? INFINITY : 2) : (i / W ? 5 : INFINITY);
     t->in[0].data = x;
-    t->in[0].n = 4 * W;
+    t->in[0].n = (int64_t)4 * W;
     mil_value in = mil_reshape(t->f, engine_probe_input(t, "anemone_x", 4), 4, (int64_t[]){1, 2, 2, W});
     const int32_t first[] = {0, 0, 0, 0}, second[] = {0, 0, 1, 0}, size[] = {1, 2, 1, W};
     mil_value a = mil_slice_by_size(t->f, in, first, size), b = mil_slice_by_size(t->f, in, second, size);
-    if (!compute(t, mil_sub(t->f, a, b), y, 2 * W, 3, "infinity less infinity", e)) return false;
+    if (!compute(t, mil_sub(t->f, a, b), y, (int64_t)2 * W, 3, "infinity less infinity", e)) return false;
     ane_inf_minus_inf *result = context;
     *result = y[0] == 0 ? ANE_INF_MINUS_INF_ZERO : ANE_INF_MINUS_INF_NAN;
     return y[0] == 0 || isnan(y[0]) || y[0] == INFINITY || wrong(e, "infinity less infinity", y[0]);
@@ -127,10 +127,10 @@ static bool logarithm(engine_probe *t, void *context, ane_error *e) {
     float x[2 * W], y[2 * W];
     for (int i = 0; i < 2 * W; i++) x[i] = i < W ? 0 : 1;
     t->in[0].data = x;
-    t->in[0].n = 2 * W;
+    t->in[0].n = (int64_t)2 * W;
     mil_value in = engine_probe_input(t, "anemone_x", 2);
     mil_value y1 = mil_add_scalar(t->f, mil_log(t->f, in, 0), 1);
-    if (!compute(t, y1, y, 2 * W, 1, "log 0", e)) return false;
+    if (!compute(t, y1, y, (int64_t)2 * W, 1, "log 0", e)) return false;
     ane_log_zero *result = context;
     *result = isinf(y[0]) ? ANE_LOG_ZERO_INFINITY : ANE_LOG_ZERO_FINITE;
     return y[0] < -10000 || wrong(e, "log 0", y[0]);
@@ -162,7 +162,7 @@ static bool small_operand(engine_probe *t, void *context, ane_error *e) {
     for (int i = 0; i < W; i++) row[i] = 1024;
     row[0] = 0x1p-20f;
     row[1] = 1;
-    if (!compute(t, squares(t, x, row), y, 2 * W, 1024, "a product", e)) return false;
+    if (!compute(t, squares(t, x, row), y, (int64_t)2 * W, 1024, "a product", e)) return false;
     ane_denormals *result = context;
     *result = y[W - 1] == 0 ? ANE_DENORMALS_FLUSHED : ANE_DENORMALS_KEPT;
     return y[W - 1] == 0 || y[W - 1] == 0x1p-10f || wrong(e, "2^-20 * 2^10", y[W - 1]);
@@ -206,12 +206,13 @@ static bool large_slices(engine_probe *t, void *context, ane_error *e) {
     t->in[0].data = x;
     t->in[0].n = (int64_t)W * 2 * W;
     const int32_t from[] = {0, 0, 0, W}, size[] = {1, W, 1, W};
-    mil_value in = mil_input(t->f, "anemone_x", mil_tensor(MIL_FP16, 4, (int64_t[]){1, W, 1, 2 * W}));
+    mil_value in =
+        mil_input(t->f, "anemone_x", mil_tensor(MIL_FP16, 4, (int64_t[]){1, W, 1, (int64_t)2 * W}));
     mil_value part = mil_slice_by_size(t->f, in, from, size);
     if (!engine_probe_compile(t, mil_mul_scalar(t->f, part, 1), 0, NULL, e) || !engine_probe_run(t, e) ||
         !engine_probe_read(t, 0, out, (int64_t)W * W, e))
         return false;
-    for (int i = 0; i < W; i++) y[i] = out[i * W];
+    for (int i = 0; i < W; i++) y[i] = out[(size_t)i * W];
     return largest(y, row, context, "a slice inside the last axis", e);
 }
 
