@@ -57,8 +57,8 @@ static json_t *examine(const char *device, bool *broken) {
     *broken = (!works && !absent) || !json_is_true(json_object_get(cpu, "ok"));
     return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "version", ANEMONE_VERSION,
         "device", device, "absent", absent, "broken", *broken, "machine", ane_machine_to_json(&x.machine),
-        "facts", works ? ane_facts_to_json(&x.facts) : json_null(), "questions", l.questions, "verdict",
-        verdict(&x, works, &e), "cpu", cpu, "emulator", cli_examine_emulator());
+        "facts", json_array_size(l.questions) ? ane_facts_to_json(&x.facts) : json_null(), "questions",
+        l.questions, "verdict", verdict(&x, works, &e), "cpu", cpu, "emulator", cli_examine_emulator());
 }
 
 /* ---- telling ------------------------------------------------------------------------------------------------------- */

@@ -42,6 +42,16 @@ grep -q '"name": "reload"' doctor.json || fail "doctor.json has no question relo
 grep -q '"outcome": "careful"' doctor.json || fail "doctor.json has no careful answer"
 fails 1 "nowhere" doctor --device ane:emulator --output nowhere/doctor.json
 
+# several at once: each writes what it found, whole
+export ANEMONE_CACHE=$folder/cache
+for i in 1 2 3 4; do "$program" doctor --device ane:emulator,chip=m5 --output "at_once.$i" >/dev/null 2>&1 & done
+wait
+for i in 2 3 4; do
+  cmp -s <(sed -n '/"facts"/,/}/p' at_once.1) <(sed -n '/"facts"/,/}/p' "at_once.$i") || fail "the facts differ"
+done
+[ "$(ls cache/facts | wc -l)" -eq 1 ] || fail "one machine, but these facts: $(ls -a cache/facts)"
+grep -q '"schema": 1' cache/facts/*.json || fail "the cache is not whole"
+
 # what is broken is said, and what to send
 ANEMONE_EMULATOR=fault=compile:1+ anemone doctor --device ane:emulator
 [ "$status" -eq 1 ] || fail "exit status $status, expected 1"

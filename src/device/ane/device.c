@@ -177,6 +177,9 @@ static bool refuse_mode(const engine_device *d, ane_error *e) {
             "Use weights=baked."},
         {baked && !f->baked_weights, "the self-test saw no constants from a weight file (baked-weights)",
             "Use weights=packed."},
+        {d->async && !f->concurrent,
+            "the self-test saw no right numbers beside a compilation on another thread (concurrent)",
+            "Use weights=baked."},
         {d->reload && !f->reload, "this machine ignores new weight files on reload, as the self-test saw",
             "Use weights=packed or weights=baked."},
     };
