@@ -354,7 +354,7 @@ static em_result result_of(em_fault_kind fault) {
                                          : EM_COMPUTED;
 }
 
-static BOOL evaluate_on(em_program *p, const request *r, em_memory *memory, em_result result, id *error) {
+static BOOL evaluate_on(em_program *p, const request *r, em_memory *memory, em_fault_kind fault, id *error) {
     em_memory *inputs = memory, *outputs = memory + p->n_inputs;
     ane_error e = {0};
     int status = gather(r->inputs, r->inputIndices, p->n_inputs, inputs);
@@ -366,7 +366,8 @@ static BOOL evaluate_on(em_program *p, const request *r, em_memory *memory, em_r
             em_state_poisoned() ? "a program with tile has poisoned the process" : "surfaces or indices");
         return NO;
     }
-    if (!em_program_fits(p, inputs, outputs, &e) || !em_program_run(p, inputs, outputs, result, &e)) {
+    if (!em_program_fits(p, inputs, outputs, &e) ||
+        !em_program_run(p, inputs, outputs, result_of(fault), &e)) {
         char detail[sizeof e.where + sizeof e.message + 2];
         snprintf(detail, sizeof detail, "%s: %s", e.where, e.message);
         em_inference_error(error, EM_STATUS_INFERENCE, detail);
@@ -374,7 +375,8 @@ static BOOL evaluate_on(em_program *p, const request *r, em_memory *memory, em_r
     }
     if (p->tiles && em_quirk_value(EM_QUIRK_TILE) == 0) em_state_poison();
     em_state_count(count_evaluation, &p->cost);
-    em_stats_report(r->perfStats, (uint64_t)(em_model_ms(&em_state_settings()->chip->rates, &p->cost) * 1e6));
+    double ns = em_model_ms(&em_state_settings()->chip->rates, &p->cost) * 1e6;
+    em_stats_report(r->perfStats, fault == EM_FAULT_EVAL_FAST ? 1 : (uint64_t)ns);
     return YES;
 }
 
@@ -393,7 +395,7 @@ BOOL em_evaluate(id model, id object, id *error) {
         return NO;
     }
     em_memory *memory = calloc((size_t)(p->n_inputs + p->n_outputs) + 1, sizeof *memory);
-    BOOL ok = memory && evaluate_on(p, (request *)object, memory, result_of(fault), error);
+    BOOL ok = memory && evaluate_on(p, (request *)object, memory, fault, error);
     free(memory);
     em_program_release(p);
     return ok;

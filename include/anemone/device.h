@@ -124,6 +124,10 @@ ane_device_counts ane_device_counts_get(ane_device *d);
 /* later - earlier, part by part. */
 ane_device_counts ane_device_counts_since(const ane_device_counts *later, const ane_device_counts *earlier);
 
+/* What went wrong and then right (a call that failed and was made again), oldest first, one sentence each; a few are kept.
+ * False when there is none. */
+bool ane_device_take_notice(ane_device *d, char *text, size_t size);
+
 /* Bytes that the library has taken for buffers, kernels and scratch, and how often it asked: the second must not move
  * during a run. */
 typedef struct ane_memory_stats {

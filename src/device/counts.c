@@ -1,6 +1,9 @@
 /* counts.c - what a device has done. */
 #include "device/device_impl.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* a += sign * b, part by part; `modelled` is a property, not a sum. */
 static void add(ane_device_counts *a, const ane_device_counts *b, int sign) {
     a->runs += sign * b->runs;
@@ -36,4 +39,24 @@ ane_device_counts ane_device_counts_since(const ane_device_counts *later, const 
     ane_device_counts difference = *later;
     add(&difference, earlier, -1);
     return difference;
+}
+
+void ane_device_note(void *device, const char *text) {
+    ane_device *d = device;
+    pthread_mutex_lock(&d->counts_lock);
+    if (d->n_notices == ANE_NOTICES)
+        memmove(d->notices, d->notices + 1, sizeof *d->notices * (size_t)--d->n_notices);
+    snprintf(d->notices[d->n_notices++], sizeof *d->notices, "%s", text);
+    pthread_mutex_unlock(&d->counts_lock);
+}
+
+bool ane_device_take_notice(ane_device *d, char *text, size_t size) {
+    pthread_mutex_lock(&d->counts_lock);
+    bool any = d->n_notices > 0;
+    if (any) {
+        snprintf(text, size, "%s", d->notices[0]);
+        memmove(d->notices, d->notices + 1, sizeof *d->notices * (size_t)--d->n_notices);
+    }
+    pthread_mutex_unlock(&d->counts_lock);
+    return any;
 }

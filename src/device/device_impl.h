@@ -35,12 +35,16 @@ typedef struct ane_port {
     mil_type type;
 } ane_port;
 
+enum { ANE_NOTICES = 8 };
+
 /* Every device's structs start with these. */
 struct ane_device {
     const ane_device_ops *ops;
     ane_capabilities capabilities;
     pthread_mutex_t counts_lock; /* made by ane_device_open once the device is there */
     ane_device_counts counts;
+    int n_notices;
+    char notices[ANE_NOTICES][512]; /* oldest first */
 };
 struct ane_kernel {
     ane_device *device;
@@ -59,6 +63,9 @@ struct ane_binding {
 
 /* counts.c: add `more` to what the device has done; any thread. */
 void ane_device_count(ane_device *d, const ane_device_counts *more);
+
+/* counts.c: keep a notice; when there are too many, the oldest goes. `d` is an ane_device. */
+void ane_device_note(void *d, const char *text);
 
 extern const ane_device_ops ane_cpu_device;    /* cpu/device.c */
 extern const ane_device_ops ane_engine_device; /* ane/device.c */

@@ -24,7 +24,8 @@ static bool check_skipped(const ane_trainer *t, ane_error *e) {
 static bool step(ane_trainer *t, ane_error *e) {
     const ane_train_options *o = &t->config.options;
     ane_step_record record;
-    if (!ane_trainer_step(t, &record, e) || !ane_trainer_report_step(t, &record, e) || !check_skipped(t, e))
+    if (!ane_trainer_step(t, &record, e) || !ane_trainer_report_step(t, &record, e) ||
+        !ane_trainer_tell_notices(t, e) || !check_skipped(t, e))
         return false;
     if (t->can_evaluate && is_due(t, o->eval_every) && !ane_trainer_evaluate(t, e)) return false;
     if (is_due(t, o->sample_every) && !ane_trainer_sample(t, e)) return false;

@@ -58,6 +58,7 @@ bool ane_trainer_step(ane_trainer *t, ane_step_record *record, ane_error *e);
 bool ane_trainer_say(
     ane_trainer *t, const char *type, const char *text, ane_error *e); /* start, resume, warning */
 bool ane_trainer_report_step(ane_trainer *t, const ane_step_record *record, ane_error *e);
+bool ane_trainer_tell_notices(ane_trainer *t, ane_error *e); /* what the device has got over, as warnings */
 bool ane_trainer_evaluate(ane_trainer *t, ane_error *e);
 bool ane_trainer_sample(ane_trainer *t, ane_error *e);
 /* `must`: a failure is an error; otherwise it is a warning. */

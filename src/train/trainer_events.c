@@ -64,6 +64,13 @@ bool ane_trainer_report_step(ane_trainer *t, const ane_step_record *r, ane_error
     return ok;
 }
 
+bool ane_trainer_tell_notices(ane_trainer *t, ane_error *e) {
+    char text[512];
+    while (ane_device_take_notice(t->device, text, sizeof text))
+        if (!ane_trainer_say(t, "warning", text, e)) return false;
+    return true;
+}
+
 bool ane_trainer_evaluate(ane_trainer *t, ane_error *e) {
     const ane_train_options *o = &t->config.options;
     ane_evaluation v;

@@ -3,6 +3,7 @@
 #include "base/half.h"
 #include "device/ane/device.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,11 @@ bool engine_weights_changed(ane_binding *binding, ane_error *e) {
 /* ---- the guard --------------------------------------------------------------------------------------------------- */
 
 enum { TURNS = 1024 }; /* turn + element + 1 stays exact in fp16 */
+
+/* Bindings of one kernel share the surface that the guard comes back in: no two evaluations in a row have the same turn. */
+static uint32_t next_turn(engine_kernel *k) {
+    return k->turn = (k->turn + 1) % TURNS;
+}
 
 static void put_guard(uint16_t *row, uint32_t turn) {
     for (int i = 0; i < MIL_GUARD_WIDTH; i++) row[i] = ane_f16_from_f32((float)(turn + (uint32_t)i));
@@ -197,16 +203,37 @@ static bool run_locked(const run *r, double *device_ms, ane_error *e) {
     return true;
 }
 
+/* A trouble may pass: what failed is made once more, from the same buffers. */
+static bool run_twice(run *r, double *device_ms, ane_error *e) {
+    ane_error first = {0}, second = {0};
+    if (run_locked(r, device_ms, &first)) return true;
+    const ane_program *p = r->b->program ? r->b->program : r->k->program;
+    bool again = first.code == ANE_ERROR_DEVICE && p && !ane_program_is_hung(p);
+    if (again) {
+        r->counts->retries++;
+        r->turn = next_turn(r->k);
+        again = run_locked(r, device_ms, &second);
+    }
+    if (!again) {
+        if (e && e->code == ANE_OK) *e = first;
+        return false;
+    }
+    char text[sizeof first.message + 128];
+    snprintf(text, sizeof text, "An evaluation of the Neural Engine failed once and was made again: %s",
+        first.message);
+    ane_device_note(r->k->base.device, text);
+    return true;
+}
+
 bool engine_run(ane_binding *binding, ane_run_stats *stats, ane_error *e) {
     engine_binding *b = (engine_binding *)binding;
     engine_kernel *k = (engine_kernel *)binding->kernel;
     engine_device *d = (engine_device *)k->base.device;
     double start = ane_clock_ms(), device_ms = -1;
     pthread_mutex_lock(&k->run_lock);
-    b->turn = (b->turn + 1) % TURNS;
     ane_device_counts counts = {0};
-    const run r = {&counts, b, k, k->lowering, b->turn};
-    bool ok = run_locked(&r, &device_ms, e);
+    run r = {&counts, b, k, k->lowering, next_turn(k)};
+    bool ok = run_twice(&r, &device_ms, e);
     pthread_mutex_unlock(&k->run_lock);
     ane_device_count(&d->base, &counts);
     double ms = ane_clock_ms() - start;

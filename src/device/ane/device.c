@@ -17,6 +17,7 @@ typedef struct options {
     int threads;
     int mode; /* of modes; BEST_MODE: by the machine's facts */
     engine_learning learning;
+    double timeout;     /* seconds; 0: the usual ones */
     char settings[512]; /* for the emulator: chip=..., quirk=..., fault=... */
 } options;
 
@@ -61,11 +62,20 @@ static bool set_threads(options *o, const char *value, ane_error *e) {
     return true;
 }
 
+static bool set_timeout(options *o, const char *value, ane_error *e) {
+    char *end;
+    o->timeout = strtod(value, &end);
+    if (*value && !*end && o->timeout >= 0.001 && o->timeout <= 86400) return true;
+    return ane_fail(
+        e, ANE_ERROR_ARGUMENT, "ane", "timeout must be seconds from 0.001 to 86400, found \"%s\"", value);
+}
+
 static bool set_option(options *o, char *text, ane_error *e) {
     static const char *const for_emulator[] = {"chip=", "quirk=", "fault="};
     if (strcmp(text, "emulator") == 0) return o->emulator = true;
     if (strncmp(text, "weights=", 8) == 0) return set_weights(o, text + 8, e);
     if (strncmp(text, "threads=", 8) == 0) return set_threads(o, text + 8, e);
+    if (strncmp(text, "timeout=", 8) == 0) return set_timeout(o, text + 8, e);
     if (strncmp(text, "selftest=", 9) == 0) return set_learning(o, text + 9, e);
     for (size_t i = 0; i < sizeof for_emulator / sizeof *for_emulator; i++) {
         if (strncmp(text, for_emulator[i], strlen(for_emulator[i])) != 0) continue;
@@ -76,7 +86,8 @@ static bool set_option(options *o, char *text, ane_error *e) {
     return ane_fail(e, ANE_ERROR_ARGUMENT, "ane",
         "the device \"ane\" has no option \"%s\"; its options: emulator, "
         "weights=packed|input|baked|baked-async|reload, "
-        "threads=N, selftest=cached|fresh|off; with emulator also chip=NAME, quirk=NAME:VALUE, fault=NAME:N",
+        "threads=N, timeout=SECONDS, selftest=cached|fresh|off; with emulator also chip=NAME, "
+        "quirk=NAME:VALUE, fault=NAME:N",
         text);
 }
 
@@ -238,11 +249,15 @@ static bool start(engine_device *d, options *o, const engine_watcher *watcher, a
         ane_budget_destroy(&d->budget);
         return false;
     }
+    if (o->timeout > 0) d->budget.compile_seconds = d->budget.evaluate_seconds = o->timeout;
     ane_machine_identify(&d->fw, &d->machine);
     d->base.capabilities.threads = o->threads;
     ane_folder_sweep(&d->fw);
     if (engine_learn(d, o->learning, watcher, e) && choose_mode(d, o, e)) {
         describe(d, o);
+        d->budget.peak_gflops = d->base.capabilities.device_gflops;
+        d->budget.note = ane_device_note;
+        d->budget.note_context = d;
         d->budget.works = engine_still_works;
         d->budget.works_context = d;
         return true;

@@ -38,6 +38,7 @@ typedef struct engine_kernel {
     ane_surface **outputs;    /* per lowered output; NULL where the bound buffer's surface is used */
     int32_t *slot;            /* per piece: index into base.ports; MIL_NONE for the guard */
     pthread_mutex_t run_lock; /* bindings share the output surfaces */
+    uint32_t turn;            /* what the guard is given */
 } engine_kernel;
 
 /* A set of weights on its way into a program, compiled beside the work. */
@@ -59,7 +60,6 @@ typedef struct engine_binding {
     ane_program *program; /* baked */
     engine_baking *next;  /* the program of the weights that came last; NULL: none is being compiled */
     bool stale;           /* the weights in surfaces or program are older than the masters */
-    uint32_t turn;        /* what the guard is given */
 } engine_binding;
 
 /* An ane_surface counted in the device's memory. */

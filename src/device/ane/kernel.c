@@ -85,6 +85,7 @@ static bool build(engine_kernel *k, ane_error *e) {
     ane_weight_file *files = engine_weight_files(k->lowering, NULL, &n, e);
     if (files) k->program = ane_program_new(&d->budget, k->text, n, files, e);
     engine_weight_files_free(files, n);
+    if (k->program) ane_program_expect(k->program, k->base.flops);
     return k->program != NULL;
 }
 

@@ -1,34 +1,28 @@
 /* program.c - see program.h. The order of calls is that of everybody who got this far:
  *
  *     descriptor -> model -> identifier -> files on disk -> compile -> load -> (request -> evaluate)* -> unload */
-#include "device/ane/program.h"
+#include "device/ane/program_impl.h"
 
 #include "device/ane/folder.h"
 #include "device/ane/foundation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { QOS_DEFAULT = 21, RETRY_PAUSE_MS = 100 };
-
-struct ane_program {
-    ane_budget *budget;
-    ane_program *next;
-    objc_id model;
-    char *folder;
-    bool loaded;
-    int users; /* evaluations going on: it must stay */
-    int64_t last_use;
-};
+enum { QOS_DEFAULT = 21, RETRY_PAUSE_MS = 100, COMPILE_SECONDS = 120, EVALUATE_SECONDS = 30 };
 
 bool ane_budget_init(ane_budget *b, const ane_framework *fw, ane_error *e) {
-    *b = (ane_budget){.fw = fw};
-    return pthread_mutex_init(&b->lock, NULL) == 0 ||
-           ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a lock");
+    *b = (ane_budget){.fw = fw, .compile_seconds = COMPILE_SECONDS, .evaluate_seconds = EVALUATE_SECONDS};
+    if (!ane_timed_init(&b->timed, e)) return false;
+    if (pthread_mutex_init(&b->lock, NULL) == 0) return true;
+    ane_timed_destroy(&b->timed);
+    return ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a lock");
 }
 
 void ane_budget_destroy(ane_budget *b) {
+    ane_timed_destroy(&b->timed);
     pthread_mutex_destroy(&b->lock);
 }
 
@@ -101,21 +95,23 @@ static bool write_files(
 
 /* ---- compile, load, unload ----------------------------------------------------------------------------------- */
 
-/* compileWithQoS:options:error: and loadWithQoS:options:error: */
 static bool order(ane_program *p, const char *selector, const char *stage, ane_error *e) {
-    const ane_framework *fw = p->budget->fw;
-    ane_message m;
-    objc_id error = NULL, options = ane_ns_dictionary(fw, NULL, NULL, 0, e);
-    if (!options || !ane_message_find(fw, p->model, selector, &m, e)) return false;
-    objc_bool ok = ANE_SEND(
-        m, objc_bool, (objc_id, objc_selector, unsigned, objc_id, objc_id *), QOS_DEFAULT, options, &error);
-    return ok || ane_ns_report(fw, stage, error, e);
+    ane_budget *b = p->budget;
+    const ane_model_call call = {stage, selector, NULL, b->compile_seconds};
+    return ane_model_call_make(&b->timed, b->fw, p->model, &call, &p->hung, e);
+}
+
+void ane_budget_note(ane_budget *b, const char *stage, const ane_error *why) {
+    char text[sizeof why->message + 128];
+    snprintf(text, sizeof text,
+        "The Neural Engine's %s failed once and succeeded when it was tried again: %s", stage, why->message);
+    if (b->note) b->note(b->note_context, text);
 }
 
 static void unload(ane_program *p) {
     ane_message m;
     objc_id error = NULL;
-    if (p->loaded && ane_message_find(p->budget->fw, p->model, "unloadWithQoS:error:", &m, NULL))
+    if (p->loaded && !p->hung && ane_message_find(p->budget->fw, p->model, "unloadWithQoS:error:", &m, NULL))
         (void)ANE_SEND(m, objc_bool, (objc_id, objc_selector, unsigned, objc_id *), QOS_DEFAULT, &error);
     p->loaded = false;
 }
@@ -124,13 +120,16 @@ static void unload(ane_program *p) {
 static bool compile(ane_program *p, ane_error *e) {
     ane_error first = {0};
     if (order(p, "compileWithQoS:options:error:", "compile", &first)) return true;
-    if (!strstr(first.message, "InvalidMILProgram")) {
+    if (!p->hung && !strstr(first.message, "InvalidMILProgram")) {
         pthread_mutex_lock(&p->budget->lock);
         p->budget->retries++;
         pthread_mutex_unlock(&p->budget->lock);
         pause_ms(p->budget, RETRY_PAUSE_MS);
         ane_error second = {0};
-        if (order(p, "compileWithQoS:options:error:", "compile", &second)) return true;
+        if (order(p, "compileWithQoS:options:error:", "compile", &second)) {
+            ane_budget_note(p->budget, "compile", &first);
+            return true;
+        }
     }
     ane_fail(e, first.code, first.where, "%s", first.message);
     return ane_hint(e, "%s", first.hint);
@@ -147,17 +146,34 @@ static bool evict(ane_budget *b, const ane_program *but) {
     return true;
 }
 
+static int64_t count_loaded(const ane_budget *b) {
+    int64_t n = 0;
+    for (const ane_program *p = b->programs; p; p = p->next) n += p->loaded;
+    return n;
+}
+
+/* Making room where a limit is known is no trouble; the first time it may have been one. */
+static void note_load(ane_budget *b, bool room, const ane_error *first) {
+    int64_t loaded = count_loaded(b);
+    if (!room || b->most_loaded == 0 || loaded < b->most_loaded) ane_budget_note(b, "load", first);
+    if (room) b->most_loaded = loaded;
+}
+
 /* Under the budget's lock. Room is made by evicting; without anything to evict, a pause may free a slot. */
-static bool load(ane_program *p, ane_error *e) {
+bool ane_program_load(ane_program *p, ane_error *e) {
     ane_budget *b = p->budget;
     ane_error first = {0};
+    if (p->hung)
+        return ane_fail(e, ANE_ERROR_DEVICE, "load", "a call of this program did not come back before");
     if (p->loaded) return true;
     p->loaded = order(p, "loadWithQoS:options:error:", "load", &first);
-    if (!p->loaded) {
+    if (!p->loaded && !p->hung) {
         b->retries++;
-        if (!evict(b, p)) pause_ms(b, RETRY_PAUSE_MS);
+        bool room = evict(b, p);
+        if (!room) pause_ms(b, RETRY_PAUSE_MS);
         ane_error second = {0};
         p->loaded = order(p, "loadWithQoS:options:error:", "load", &second);
+        if (p->loaded) note_load(b, room, &first);
     }
     b->loads += p->loaded;
     if (p->loaded) return true;
@@ -190,7 +206,7 @@ static bool build(ane_program *p, const char *text, int n, const ane_weight_file
     pthread_mutex_lock(&b->lock);
     b->compiles++;
     p->last_use = ++b->clock;
-    bool ok = load(p, e);
+    bool ok = ane_program_load(p, e);
     p->next = b->programs;
     b->programs = p;
     pthread_mutex_unlock(&b->lock);
@@ -239,6 +255,14 @@ ane_program *ane_program_new(
     return NULL;
 }
 
+void ane_program_expect(ane_program *p, double flops) {
+    p->flops = flops;
+}
+
+bool ane_program_is_hung(const ane_program *p) {
+    return p->hung;
+}
+
 void ane_program_free(ane_program *p) {
     if (!p) return;
     ane_budget *b = p->budget;
@@ -267,107 +291,8 @@ bool ane_program_reload(ane_program *p, int n_files, const ane_weight_file *file
     void *pool = ane_pool_push(b->fw);
     pthread_mutex_lock(&b->lock);
     unload(p);
-    bool ok = write_weights(p, n_files, files, e) && load(p, e);
+    bool ok = write_weights(p, n_files, files, e) && ane_program_load(p, e);
     pthread_mutex_unlock(&b->lock);
     ane_pool_pop(b->fw, pool);
-    return ok;
-}
-
-/* ---- evaluating ---------------------------------------------------------------------------------------------- */
-
-static objc_id surfaces_of(
-    const ane_framework *fw, int n, ane_surface *const *surfaces, objc_id *indices, ane_error *e) {
-    objc_id *objects = calloc(2 * (size_t)n + 1, sizeof *objects);
-    if (!objects) {
-        ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a request");
-        return NULL;
-    }
-    objc_id *numbers = objects + n;
-    for (int i = 0; i < n; i++) {
-        objects[i] = surfaces[i]->object;
-        numbers[i] = ane_ns_number(fw, (uint64_t)i, e);
-    }
-    objc_id array = ane_ns_array(fw, objects, (unsigned long)n, e);
-    *indices = ane_ns_array(fw, numbers, (unsigned long)n, e);
-    free(objects);
-    return *indices ? array : NULL;
-}
-
-/* Where the time on the device is written: nil where that is not known to work. */
-static objc_id stats_of(const ane_framework *fw) {
-    ane_message m;
-    objc_id class = fw->emulated ? fw->get_class("_ANEPerformanceStats") : NULL;
-    if (!class || !ane_message_find(fw, class, "statsWithHardwareExecutionNS:", &m, NULL)) return NULL;
-    return ANE_SEND(m, objc_id, (objc_id, objc_selector, uint64_t), 0);
-}
-
-static double time_of(const ane_framework *fw, objc_id stats) {
-    ane_message m;
-    if (!stats || !ane_message_find(fw, stats, "hwExecutionTime", &m, NULL)) return -1;
-    uint64_t ns = ((uint64_t(*)(objc_id, objc_selector))m.function)(m.receiver, m.selector);
-    return ns > 0 ? (double)ns * 1e-6 : -1;
-}
-
-static objc_id request_of(const ane_framework *fw, int n_inputs, ane_surface *const *inputs, int n_outputs,
-    ane_surface *const *outputs, objc_id stats, ane_error *e) {
-    ane_message m;
-    objc_id in_indices = NULL, out_indices = NULL;
-    objc_id in = surfaces_of(fw, n_inputs, inputs, &in_indices, e);
-    objc_id out = in ? surfaces_of(fw, n_outputs, outputs, &out_indices, e) : NULL;
-    objc_id all = stats ? ane_ns_array(fw, &stats, 1, e) : NULL, procedure = ane_ns_number(fw, 0, e);
-    static const char selector[] =
-        "requestWithInputs:inputIndices:outputs:outputIndices:weightsBuffer:perfStats:procedureIndex:";
-    if (!out || !procedure || !ane_message_find(fw, ane_class(fw, "_ANERequest", e), selector, &m, e))
-        return NULL;
-    objc_id request = ANE_SEND(m, objc_id,
-        (objc_id, objc_selector, objc_id, objc_id, objc_id, objc_id, objc_id, objc_id, objc_id), in,
-        in_indices, out, out_indices, NULL, all, procedure);
-    if (!request)
-        ane_fail(e, ANE_ERROR_DEVICE, "request", "the framework made no request of %d and %d surfaces",
-            n_inputs, n_outputs);
-    return request;
-}
-
-static bool evaluate(ane_program *p, objc_id request, ane_error *e) {
-    const ane_framework *fw = p->budget->fw;
-    ane_message m;
-    objc_id error = NULL, options = ane_ns_dictionary(fw, NULL, NULL, 0, e);
-    if (!options || !ane_message_find(fw, p->model, "evaluateWithQoS:options:request:error:", &m, e))
-        return false;
-    objc_bool ok = ANE_SEND(m, objc_bool, (objc_id, objc_selector, unsigned, objc_id, objc_id, objc_id *),
-        QOS_DEFAULT, options, request, &error);
-    return ok || ane_ns_report(fw, "evaluate", error, e);
-}
-
-/* Loaded, and not to be evicted until `leave`. */
-static bool enter(ane_program *p, ane_error *e) {
-    ane_budget *b = p->budget;
-    pthread_mutex_lock(&b->lock);
-    p->last_use = ++b->clock;
-    bool ok = load(p, e);
-    p->users += ok;
-    pthread_mutex_unlock(&b->lock);
-    return ok;
-}
-
-static void leave(ane_program *p) {
-    pthread_mutex_lock(&p->budget->lock);
-    p->users--;
-    pthread_mutex_unlock(&p->budget->lock);
-}
-
-bool ane_program_run(ane_program *p, int n_inputs, ane_surface *const *inputs, int n_outputs,
-    ane_surface *const *outputs, double *device_ms, ane_error *e) {
-    const ane_framework *fw = p->budget->fw;
-    void *pool = ane_pool_push(fw);
-    bool ok = enter(p, e);
-    if (ok) {
-        objc_id stats = stats_of(fw),
-                request = request_of(fw, n_inputs, inputs, n_outputs, outputs, stats, e);
-        ok = request && evaluate(p, request, e);
-        *device_ms = ok ? time_of(fw, stats) : -1;
-        leave(p);
-    }
-    ane_pool_pop(fw, pool);
     return ok;
 }

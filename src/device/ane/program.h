@@ -4,6 +4,7 @@
 #define ANEMONE_DEVICE_ANE_PROGRAM_H
 
 #include "device/ane/surface.h"
+#include "device/ane/timed.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,7 +21,14 @@ typedef struct ane_budget {
     bool (*works)(void *context);
     void *works_context;
     atomic_bool asking;
+    ane_timed timed;
+    double compile_seconds,
+        evaluate_seconds; /* a call must come back within; that of compile is load's, too */
+    double peak_gflops;   /* no result can be faster; 0: unknown */
+    void (*note)(void *context, const char *text); /* told of what went wrong and then right; NULL: nobody */
+    void *note_context;
     int64_t compiles, loads, evictions, retries;
+    int64_t most_loaded; /* more were refused once; 0: that never happened */
 } ane_budget;
 
 bool ane_budget_init(ane_budget *b, const ane_framework *fw, ane_error *e);
@@ -37,6 +45,9 @@ typedef struct ane_weight_file {
  * compiles any more in this process. */
 ane_program *ane_program_new(
     ane_budget *b, const char *text, int n_files, const ane_weight_file *files, ane_error *e);
+/* Floating-point operations of an evaluation, by which impossible times are told. */
+void ane_program_expect(ane_program *p, double flops);
+bool ane_program_is_hung(const ane_program *p);  /* a call has not come back */
 void ane_program_free(ane_program *p);           /* NULL is fine */
 objc_id ane_program_model(const ane_program *p); /* its _ANEInMemoryModel */
 /* Write other weight files and load again without compiling. Whether that changes anything is the machine's secret. */

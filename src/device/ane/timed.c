@@ -17,7 +17,8 @@ typedef struct ane_timed_worker {
 
 bool ane_timed_init(ane_timed *t, ane_error *e) {
     t->idle = NULL;
-    return pthread_mutex_init(&t->lock, NULL) == 0 || ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a lock");
+    return pthread_mutex_init(&t->lock, NULL) == 0 ||
+           ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a lock");
 }
 
 static void free_worker(worker *w) {

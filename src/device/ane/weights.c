@@ -106,6 +106,7 @@ static bool bake(engine_binding *b, ane_device_counts *counts, ane_error *e) {
     engine_weight_files_free(files, n);
     counts->compiling_ms += ane_clock_ms() - filled;
     if (!program) return false;
+    ane_program_expect(program, k->base.flops);
     ane_program_free(b->program);
     b->program = program;
     return true;

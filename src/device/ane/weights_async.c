@@ -47,6 +47,7 @@ static bool take_next(engine_binding *b, ane_device_counts *counts, ane_error *e
     if (ok) {
         ane_program_free(b->program);
         b->program = n->program;
+        ane_program_expect(b->program, b->base.kernel->flops);
         n->program = NULL;
     } else if (e && e->code == ANE_OK) {
         *e = n->error;
