@@ -60,8 +60,23 @@ static void test_settings(void **state) {
     ane_device_close(d);
 }
 
+/* Where the framework is, but no engine. */
+static void test_without_engine(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_machine m = {.chip = "Intel"};
+    assert_true(ane_machine_check(&m, &e));
+    m.without_engine = true;
+    assert_false(ane_machine_check(&m, &e));
+    assert_error(&e, ANE_ERROR_UNSUPPORTED, "no Neural Engine here");
+    ane_device *d = open_emulated("");
+    assert_false(((const engine_device *)d)->machine.without_engine);
+    ane_device_close(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_chips), cmocka_unit_test(test_cpu),
-        cmocka_unit_test(test_emulated), cmocka_unit_test(test_settings)};
+        cmocka_unit_test(test_emulated), cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_without_engine)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,7 +253,8 @@ static bool start(engine_device *d, options *o, const engine_watcher *watcher, a
     ane_machine_identify(&d->fw, &d->machine);
     d->base.capabilities.threads = o->threads;
     ane_folder_sweep(&d->fw);
-    if (engine_learn(d, o->learning, watcher, e) && choose_mode(d, o, e)) {
+    if (ane_machine_check(&d->machine, e) && engine_learn(d, o->learning, watcher, e) &&
+        choose_mode(d, o, e)) {
         describe(d, o);
         d->budget.peak_gflops = d->base.capabilities.device_gflops;
         d->budget.note = ane_device_note;

@@ -78,6 +78,16 @@ static void ask_device_info(const ane_framework *fw, ane_machine *m) {
     objc_id sub_type =
         class && ane_responds(fw, class, "aneSubType") ? ane_send(fw, class, "aneSubType", NULL) : NULL;
     snprintf(m->sub_type, sizeof m->sub_type, "%s", ane_ns_text(fw, sub_type));
+    ane_message has;
+    if (class && ane_responds(fw, class, "hasANE") && ane_message_find(fw, class, "hasANE", &has, NULL))
+        m->without_engine = !((objc_bool(*)(objc_id, objc_selector))has.function)(has.receiver, has.selector);
+}
+
+bool ane_machine_check(const ane_machine *m, ane_error *e) {
+    if (!m->without_engine) return true;
+    ane_fail(e, ANE_ERROR_UNSUPPORTED, "ane",
+        "there is no Neural Engine here: Apple's framework says so of this machine (%s)", m->chip);
+    return ane_hint(e, "Virtual machines and Intel processors have none: use --device cpu.");
 }
 
 void ane_machine_identify(const ane_framework *fw, ane_machine *m) {

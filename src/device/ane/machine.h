@@ -12,9 +12,12 @@ typedef struct ane_machine {
     char framework[160]; /* Apple's version, or which build of the emulator */
     char settings[2048]; /* of the emulator: every quirk's value; "" on a Mac */
     int faults;          /* of the emulator: how many are set */
+    bool without_engine; /* the framework says so: a virtual machine, or an Intel processor */
 } ane_machine;
 
 /* What cannot be found out stays empty. */
 void ane_machine_identify(const ane_framework *fw, ane_machine *m);
+/* False with a report where the framework is there, but no engine. */
+bool ane_machine_check(const ane_machine *m, ane_error *e);
 
 #endif
