@@ -44,14 +44,20 @@ static json_t *verdict(const engine_examination *x, bool works, const ane_error 
         ane_dialect_name(x->facts.dialect));
 }
 
-/* Everything, as one object; *broken: something that is expected to work does not. */
-static json_t *examine(const char *device, bool *broken) {
+/* Everything, as one object; *broken: something that is expected to work does not. NULL and a report when the options
+ * make no sense. */
+static json_t *examine(const char *device, bool *broken, ane_error *report) {
     const char *colon = strchr(device, ':');
     ane_error e = {0};
     engine_examination x;
     listener l = {isatty(STDERR_FILENO), json_array()};
     const engine_watcher watcher = {hear, &l};
     bool works = engine_examine(colon ? colon + 1 : "", &watcher, &x, &e);
+    if (e.code == ANE_ERROR_ARGUMENT) {
+        json_decref(l.questions);
+        *report = e;
+        return NULL;
+    }
     bool absent = !works && e.code == ANE_ERROR_UNSUPPORTED && json_array_size(l.questions) == 0;
     json_t *cpu = cli_examine_cpu();
     *broken = (!works && !absent) || !json_is_true(json_object_get(cpu, "ok"));
@@ -97,7 +103,7 @@ static void print_verdict(const json_t *all) {
         return;
     }
     printf("%s: %s\n",
-        json_is_true(json_object_get(all, "absent")) ? "no Neural Engine" : "the Neural Engine fails",
+        json_is_true(json_object_get(all, "absent")) ? "no Neural Engine" : "the device does not open",
         text_of(error, "message"));
     if (*text_of(error, "hint")) printf("    %s\n", text_of(error, "hint"));
 }
@@ -131,7 +137,7 @@ static int run(const cli_args *args, ane_error *e) {
     bool broken = false;
     if (strncmp(device, "ane", 3) != 0 || (device[3] && device[3] != ':'))
         return cli_usage_error(e, "--device", "expected ane or ane:OPTIONS, found \"%s\"", device);
-    json_t *all = examine(device, &broken);
+    json_t *all = examine(device, &broken, e);
     if (!all) {
         ane_fail(e, ANE_ERROR_MEMORY, NULL, "no memory for the report");
         return CLI_FAILED;

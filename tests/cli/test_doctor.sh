@@ -55,11 +55,10 @@ grep -q '"schema": 1' cache/facts/*.json || fail "the cache is not whole"
 # what is broken is said, and what to send
 ANEMONE_EMULATOR=fault=compile:1+ anemone doctor --device ane:emulator
 [ "$status" -eq 1 ] || fail "exit status $status, expected 1"
-prints "the Neural Engine fails: "
+prints "the device does not open: "
 prints "doctor.json"
-ANEMONE_EMULATOR=quirk=colour:red anemone doctor --device ane:emulator
-[ "$status" -eq 1 ] || fail "exit status $status, expected 1"
-prints "is no quirk"
+ANEMONE_EMULATOR=quirk=colour:red fails 1 "is no quirk" doctor --device ane:emulator
+fails 1 "is no chip" doctor --device ane:emulator,chip=m9
 anemone doctor --device ane:emulator,weights=reload --json
 [ "$status" -eq 1 ] || fail "exit status $status, expected 1"
 prints "ignores new weight files"
