@@ -14,7 +14,7 @@
 
 typedef enum mil_weight_mode {
     MIL_WEIGHTS_PACKED, /* rows behind the activations in the one input */
-    MIL_WEIGHTS_INPUT,  /* an input of its own for each */
+    MIL_WEIGHTS_INPUT,  /* an input of its own for each; with pack_inputs, few inputs of about one size hold them */
     MIL_WEIGHTS_BAKED,  /* constants in blob files: new weights need a new compilation */
 } mil_weight_mode;
 
