@@ -3,6 +3,7 @@
 #include "device/expected_facts.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 
 /* Values of quirks that are numbers or sets; choices tell theirs. */
 static const struct {
@@ -59,16 +60,36 @@ static void examine_row(const factors *f, const int *row, int number) {
     json_decref(now);
 }
 
+static void read_factors(factors *f, const json_t *all) {
+    const json_t *q;
+    size_t i;
+    json_array_foreach(json_object_get(all, "quirks"), i, q) {
+        add_values(f, q);
+    }
+}
+
+/* Whole combinations by chance: what pairs cannot show. */
+static void test_random(void **state) {
+    (void)state;
+    enum { ROWS = 8, SEED = 20 };
+    json_t *all = describe_emulator();
+    factors f = {0};
+    read_factors(&f, all);
+    ane_rng rng = ane_rng_new(SEED, 0);
+    for (int r = 0; r < ROWS; r++) {
+        int row[MOST_FACTORS];
+        for (int i = 0; i < f.n; i++) row[i] = (int)(ane_rng_uniform(&rng) * f.n_values[i]);
+        examine_row(&f, row, r);
+    }
+    json_decref(all);
+}
+
 static void test_pairs(void **state) {
     (void)state;
     static covering c;
     json_t *all = describe_emulator();
-    const json_t *q;
-    size_t i;
     factors f = {0};
-    json_array_foreach(json_object_get(all, "quirks"), i, q) {
-        add_values(&f, q);
-    }
+    read_factors(&f, all);
     c.n_factors = f.n;
     memcpy(c.n_values, f.n_values, sizeof c.n_values);
     covering_build(&c);
@@ -82,6 +103,6 @@ static void test_pairs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs), cmocka_unit_test(test_random)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
