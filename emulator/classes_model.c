@@ -1,7 +1,7 @@
 /* _ANEInMemoryModelDescriptor, _ANEInMemoryModel and _ANEModel: from text and weights to a loaded program. */
 #include "base/file.h"
+#include "base/sha256.h"
 #include "emulator/classes.h"
-#include "emulator/sha256.h"
 #include "emulator/state.h"
 
 #include <limits.h>
@@ -84,7 +84,7 @@ static int by_text(const void *a, const void *b) {
 }
 
 /* Name and bytes of every weight file, in the order of the names. */
-static void hash_weights(em_sha256 *h, id weights) {
+static void hash_weights(ane_sha256 *h, id weights) {
     id keys = em_keys(weights);
     unsigned long n = em_count(keys);
     const char **names = calloc(n + 1, sizeof *names);
@@ -93,8 +93,8 @@ static void hash_weights(em_sha256 *h, id weights) {
     for (unsigned long i = 0; names && i < n; i++) {
         size_t size;
         const void *bytes = em_data_bytes(em_get(em_get(weights, names[i]), "data"), &size);
-        em_sha256_add(h, names[i], strlen(names[i]) + 1);
-        em_sha256_add(h, bytes, size);
+        ane_sha256_add(h, names[i], strlen(names[i]) + 1);
+        ane_sha256_add(h, bytes, size);
     }
     free(names);
 }
@@ -105,17 +105,17 @@ static id descriptor_hex(em_descriptor *d, SEL selector) {
     enum { DIGEST = 64 };
     char text[3 * (DIGEST + 1)], *digest = text;
     for (int part = 0; part < 3; part++, digest += DIGEST + 1) {
-        em_sha256 h;
+        ane_sha256 h;
         size_t size = 0;
-        em_sha256_start(&h);
+        ane_sha256_start(&h);
         if (part == 2) {
             hash_weights(&h, d->weights);
         } else {
             id data = part == 0 ? d->networkText : d->optionsPlist;
             const void *bytes = em_is_kind_of(data, "NSData") ? em_data_bytes(data, &size) : NULL;
-            if (bytes) em_sha256_add(&h, bytes, size);
+            if (bytes) ane_sha256_add(&h, bytes, size);
         }
-        em_sha256_end(&h, digest);
+        ane_sha256_end(&h, digest);
         if (part < 2) digest[DIGEST] = '_';
     }
     return em_string(text);

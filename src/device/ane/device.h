@@ -21,7 +21,7 @@ typedef struct engine_device {
     bool async;  /* baked, and new weights are compiled beside the work with the old ones */
     ane_background background;
     bool several_ports; /* several inputs and outputs, each of its own size */
-    atomic_llong bytes, peak_bytes, allocations, kernels;
+    atomic_llong bytes, peak_bytes, allocations;
 } engine_device;
 
 typedef struct engine_buffer {

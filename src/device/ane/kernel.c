@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 bool engine_is_direct(const mil_lowering *l, const mil_piece *p) {
     bool packed = p->kind == MIL_PIECE_INPUT ? l->options.pack_inputs : l->options.pack_outputs;
@@ -59,9 +58,6 @@ static bool make_outputs(engine_kernel *k, ane_error *e) {
 
 static bool lower(engine_kernel *k, const mil_program *p, const mil_function *f, ane_error *e) {
     engine_device *d = (engine_device *)k->base.device;
-    char
-        identity[64]; /* no other program, of this process or another, has the same: none shares its folder */
-    snprintf(identity, sizeof identity, "anemone_%ld_%lld", (long)getpid(), atomic_fetch_add(&d->kernels, 1));
     const mil_lower_options options = {
         .weights = d->weights,
         .dialect = d->facts.dialect,
@@ -69,7 +65,7 @@ static bool lower(engine_kernel *k, const mil_program *p, const mil_function *f,
         .pack_outputs = !d->several_ports,
         .max_dim = d->facts.max_channels,
         .matmul_inner = d->facts.matmul_inner,
-        .identity = identity,
+        .identity = ANE_PROGRAM_IDENTITY,
     };
     k->lowering = mil_lower(p, f, &options, e);
     k->text = k->lowering ? mil_print(k->lowering->program, e) : NULL;

@@ -3,10 +3,8 @@
 
 #include "base/half.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { UNTOUCHED = -1 };
 
@@ -45,17 +43,15 @@ mil_value engine_probe_matrix(engine_probe *t, mil_value x, int64_t rows, int64_
 
 /* ---- compiling --------------------------------------------------------------------------------------------------- */
 
-/* No other program has the same label, so that no folder is shared. */
+/* With its name: what it is compiled from is what others may make a second model from. */
 char *engine_probe_text(engine_probe *t, mil_value y, ane_error *e) {
-    static const char form[] = "anemone_probe_%ld_%lld";
-    char label[64];
-    snprintf(label, sizeof label, form, (long)getpid(), atomic_fetch_add(&t->d->kernels, 1));
     if (y != MIL_NONE) mil_output(t->f, "result", y);
     if (!mil_program_ok(t->program, e)) return NULL;
-    t->f->ops[t->f->n_ops - 1].label = label;
-    char *text = mil_print(t->program, e);
+    t->f->ops[t->f->n_ops - 1].label = ANE_PROGRAM_IDENTITY;
+    char *text = mil_print(t->program, e), *own = text ? ane_program_text(&t->d->budget, text, e) : NULL;
     t->f->ops[t->f->n_ops - 1].label = NULL;
-    return text;
+    free(text);
+    return own;
 }
 
 bool engine_probe_compile_text(

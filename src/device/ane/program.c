@@ -3,6 +3,7 @@
  *     descriptor -> model -> identifier -> files on disk -> compile -> load -> (request -> evaluate)* -> unload */
 #include "device/ane/program_impl.h"
 
+#include "base/clock.h"
 #include "device/ane/folder.h"
 #include "device/ane/foundation.h"
 
@@ -14,7 +15,10 @@
 enum { QOS_DEFAULT = 21, RETRY_PAUSE_MS = 100, COMPILE_SECONDS = 120, EVALUATE_SECONDS = 30 };
 
 bool ane_budget_init(ane_budget *b, const ane_framework *fw, ane_error *e) {
-    *b = (ane_budget){.fw = fw, .compile_seconds = COMPILE_SECONDS, .evaluate_seconds = EVALUATE_SECONDS};
+    *b = (ane_budget){.fw = fw,
+        .begun = (uint64_t)(ane_clock_ms() * 1e6),
+        .compile_seconds = COMPILE_SECONDS,
+        .evaluate_seconds = EVALUATE_SECONDS};
     if (!ane_timed_init(&b->timed, e)) return false;
     if (pthread_mutex_init(&b->lock, NULL) == 0) return true;
     ane_timed_destroy(&b->timed);
@@ -247,7 +251,9 @@ ane_program *ane_program_new(
     p->budget = b;
     void *pool = ane_pool_push(b->fw);
     ane_error why = {0};
-    bool ok = build(p, text, n_files, files, &why);
+    char *own = ane_program_text(b, text, &why);
+    bool ok = own && build(p, own, n_files, files, &why);
+    free(own);
     ane_pool_pop(b->fw, pool);
     if (ok) return p;
     ane_program_free(p);

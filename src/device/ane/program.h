@@ -16,6 +16,8 @@ typedef struct ane_budget {
     pthread_mutex_t lock;
     ane_program *programs; /* a list */
     int64_t clock;         /* counts uses */
+    uint64_t begun;        /* when, in nanoseconds: a part of every program's name */
+    int64_t named;
     /* Whether this process can compile and load at all: asked after a failure, to tell a bad program from a process that
      * has used up what it gets. NULL: not asked. */
     bool (*works)(void *context);
@@ -40,6 +42,12 @@ typedef struct ane_weight_file {
     const void *data;
     size_t size;
 } ane_weight_file;
+
+/* Stands in a text where its program's name shall be. No other program, of this process or another, gets the same:
+ * none shares its folder, whatever their text and weights. */
+#define ANE_PROGRAM_IDENTITY "anemone_name_of_this_program"
+/* The text with such a name, as ane_program_new makes it of texts that have none; caller frees. */
+char *ane_program_text(ane_budget *b, const char *text, ane_error *e);
 
 /* Compile and load. The text and the files are not needed afterwards. NULL on failure: ANE_ERROR_EXHAUSTED when nothing
  * compiles any more in this process. */

@@ -1,5 +1,5 @@
 /* SHA-256, FIPS 180-4 section 6.2. */
-#include "emulator/sha256.h"
+#include "base/sha256.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,14 +48,14 @@ static void digest_block(uint32_t state[8], const unsigned char *block) {
     for (int i = 0; i < 8; i++) state[i] += v[i];
 }
 
-void em_sha256_start(em_sha256 *h) {
+void ane_sha256_start(ane_sha256 *h) {
     static const uint32_t initial[8] = {
         0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     memcpy(h->state, initial, sizeof initial);
     h->bytes = 0;
 }
 
-void em_sha256_add(em_sha256 *h, const void *data, size_t size) {
+void ane_sha256_add(ane_sha256 *h, const void *data, size_t size) {
     const unsigned char *from = data;
     while (size > 0) {
         size_t used = h->bytes % BLOCK, n = size < BLOCK - used ? size : BLOCK - used;
@@ -67,12 +67,12 @@ void em_sha256_add(em_sha256 *h, const void *data, size_t size) {
     }
 }
 
-void em_sha256_end(em_sha256 *h, char text[65]) {
+void ane_sha256_end(ane_sha256 *h, char text[65]) {
     uint64_t bits = h->bytes * 8;
     unsigned char length[8];
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)(bits >> (56 - 8 * i));
-    em_sha256_add(h, "\x80", 1);
-    while (h->bytes % BLOCK != BLOCK - sizeof length) em_sha256_add(h, "", 1);
-    em_sha256_add(h, length, sizeof length);
+    ane_sha256_add(h, "\x80", 1);
+    while (h->bytes % BLOCK != BLOCK - sizeof length) ane_sha256_add(h, "", 1);
+    ane_sha256_add(h, length, sizeof length);
     for (int i = 0; i < 8; i++, text += 8) snprintf(text, 9, "%08x", h->state[i]);
 }
