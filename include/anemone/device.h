@@ -38,7 +38,7 @@ typedef struct ane_capabilities {
     bool accumulates;           /* an output can be bound with ANE_ACCUMULATE */
     bool runs_beside_host;      /* host work can overlap a run */
     int max_inputs, max_outputs;
-    int64_t max_dim;
+    int64_t max_dim, max_width; /* of any axis, of the last two */
     int64_t min_surface_bytes, row_alignment_bytes;
     int threads; /* host threads used */
     /* Which machine: "M4 Max", or the processor; "25D125"; the version of Apple's framework, or the library that

@@ -82,6 +82,7 @@ ane_placement ane_placement_decide(
     ane_placement p = strcmp(d->device, "cpu") == 0 ? on_cpu : unknown;
     if (is_known(d) && strcmp(d->device, "cpu") != 0)
         p = (ane_placement){best_head(d, c, columns), best_norms(d, c, columns), best_dw(d, c, columns)};
+    if (d->max_width > 0 && c->vocab_size > d->max_width) p.head = ANE_PLACE_HOST;
     if (asked && asked->head) p.head = asked->head;
     if (asked && asked->norms_backward) p.norms_backward = asked->norms_backward;
     if (asked && asked->dw) p.dw = asked->dw;

@@ -237,6 +237,7 @@ static void describe(engine_device *d, const options *o) {
     c->runs_beside_host = true;
     c->max_inputs = c->max_outputs = d->several_ports ? 64 : 1;
     c->max_dim = d->facts.max_channels;
+    c->max_width = d->facts.max_width;
     c->min_surface_bytes = d->facts.min_surface;
     c->row_alignment_bytes = d->facts.row_alignment;
     c->threads = o->threads;

@@ -83,6 +83,9 @@ bool engine_bind_weight(ane_binding *b, int weight, const float *master, ane_err
 bool engine_weights_changed(ane_binding *b, ane_error *e);
 bool engine_run(ane_binding *b, ane_run_stats *stats, ane_error *e);
 
+/* takes.c: refuse what the machine cannot take, and say why. */
+bool engine_takes(const engine_device *d, const mil_function *f, ane_error *e);
+
 /* weights.c: masters into input surfaces, or into a program of the binding's own; what it took is added to `counts`. */
 bool engine_stage_weights(engine_binding *b, ane_device_counts *counts, ane_error *e);
 /* weights_async.c: at a change of weights, the program of the change before comes in and the next one is begun: runs

@@ -68,7 +68,7 @@ static bool lower(engine_kernel *k, const mil_program *p, const mil_function *f,
         .identity = ANE_PROGRAM_IDENTITY,
     };
     k->lowering = mil_lower(p, f, &options, e);
-    k->text = k->lowering ? mil_print(k->lowering->program, e) : NULL;
+    k->text = k->lowering && engine_takes(d, k->lowering->f, e) ? mil_print(k->lowering->program, e) : NULL;
     return k->text != NULL;
 }
 

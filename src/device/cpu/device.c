@@ -94,7 +94,7 @@ static void describe(ane_capabilities *c, const cpu_device *d) {
         ane_gemm_library(), d->threads, d->threads == 1 ? "" : "s");
     c->accumulates = true;
     c->max_inputs = c->max_outputs = INT32_MAX;
-    c->max_dim = INT64_MAX;
+    c->max_dim = c->max_width = INT64_MAX;
     c->min_surface_bytes = c->row_alignment_bytes = 1;
     c->threads = d->threads;
     ane_host_processor(c->chip, sizeof c->chip);
