@@ -53,16 +53,25 @@ static inline void read_factors(factors *f, const json_t *all) {
     }
 }
 
-/* Every quirk; the covering of all pairs goes into `c`. The names live as long as what is returned: json_decref it. */
-static inline json_t *cover_quirks(factors *f, covering *c) {
-    json_t *all = describe_emulator();
-    read_factors(f, all);
+/* Leave a value out. */
+static inline void drop_value(factors *f, const char *name, const char *value) {
+    for (int i = 0; i < f->n; i++)
+        for (int k = 0; strcmp(f->name[i], name) == 0 && k < f->n_values[i]; k++)
+            if (strcmp(f->value[i][k], value) == 0) {
+                memmove(&f->value[i][k], &f->value[i][k + 1],
+                    sizeof f->value[i][0] * (size_t)(--f->n_values[i] - k));
+                return;
+            }
+    fail_msg("there is no quirk %s:%s", name, value);
+}
+
+/* Rows that hold all pairs. */
+static inline void cover(const factors *f, covering *c) {
     c->n_factors = f->n;
     memcpy(c->n_values, f->n_values, sizeof c->n_values);
     covering_build(c);
     int row[MOST_FACTORS];
     assert_false(covering_seed(c, row)); /* every pair is there */
-    return all;
 }
 
 /* A row as ANEMONE_EMULATOR has it. */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 enum { STEPS = 5 };
-static const double TOLERANCE = 5e-4; /* of the loss; both round alike, sums may be ordered otherwise */
+static const double TOLERANCE = 2e-4; /* of the loss: sums may be ordered otherwise, denormals flushed (M1) */
 
 static char text_path[512], out_path[512];
 
@@ -109,6 +109,12 @@ static bool try_row(const losses *expected, const char *settings, const char *mo
     return ok;
 }
 
+/* With these there is no attention on the engine at all. */
+static const struct {
+    const char *name, *value;
+} hopeless[] = {{"matmul-weights", "refused"}, {"dialects", "1.5/ios18"}};
+enum { N_HOPELESS = sizeof hopeless / sizeof *hopeless };
+
 static void test_matrix(void **state) {
     (void)state;
     static const char *const modes[] = {"packed", "input", "baked"};
@@ -116,25 +122,57 @@ static void test_matrix(void **state) {
     factors f;
     char settings[2048];
     int trained = 0, tried = 0;
-    json_t *all = cover_quirks(&f, &c);
+    json_t *all = describe_emulator();
+    read_factors(&f, all);
+    for (int i = 0; i < N_HOPELESS; i++) drop_value(&f, hopeless[i].name, hopeless[i].value);
+    cover(&f, &c);
     write_text();
     const losses expected = reference();
     double start = ane_clock_ms();
     for (int r = 0; r < c.n_rows; r++) {
         settings_of(&f, c.row[r], settings, sizeof settings);
         bool ok = try_row(&expected, settings, "");
+        if (!ok) fail_msg("%s: the default mode must train under whatever is reported", settings);
         trained += ok + try_row(&expected, settings, modes[r % 3]);
         tried += 2;
-        if (!ok && !strstr(settings, "matmul-weights:refused") && !strstr(settings, "dialects:1.5/ios18,"))
-            fail_msg("%s: the default mode must train under whatever else is reported", settings);
     }
-    print_message("%d of %d runs trained in %.0f ms each, the others were refused by name\n", trained, tried,
-        (ane_clock_ms() - start) / tried);
-    assert_true(trained > tried / 4);
+    print_message("%d rows; %d of %d runs trained in %.0f ms each, the others were refused by name\n",
+        c.n_rows, trained, tried, (ane_clock_ms() - start) / tried);
+    json_decref(all);
+}
+
+static void test_hopeless(void **state) {
+    (void)state;
+    char settings[128];
+    json_decref(describe_emulator()); /* skips without one */
+    write_text();
+    const losses expected = reference();
+    for (int i = 0; i < N_HOPELESS; i++) {
+        snprintf(settings, sizeof settings, "chip=m4,quirk=%s:%s", hopeless[i].name, hopeless[i].value);
+        assert_false(try_row(&expected, settings, ""));
+        assert_false(try_row(&expected, settings, "packed"));
+    }
+}
+
+/* Every chip as it is. */
+static void test_chips(void **state) {
+    (void)state;
+    json_t *all = describe_emulator();
+    const json_t *chip;
+    size_t i;
+    char settings[128];
+    write_text();
+    const losses expected = reference();
+    json_array_foreach(json_object_get(all, "chips"), i, chip) {
+        snprintf(settings, sizeof settings, "chip=%s", json_string_value(json_object_get(chip, "name")));
+        assert_true(try_row(&expected, settings, ""));
+        assert_true(try_row(&expected, settings, "baked"));
+    }
     json_decref(all);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_matrix)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_matrix), cmocka_unit_test(test_hopeless), cmocka_unit_test(test_chips)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

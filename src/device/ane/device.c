@@ -202,7 +202,8 @@ static bool refuse_mode(const engine_device *d, ane_error *e) {
 }
 
 static bool choose_mode(engine_device *d, options *o, ane_error *e) {
-    d->several_ports = !d->facts.equal_sizes && d->facts.order != ANE_ORDER_UNKNOWN;
+    /* Where rows lie apart, only packed ports, whose rows fill whole units, are as the host has them. */
+    d->several_ports = !d->facts.equal_sizes && d->facts.order != ANE_ORDER_UNKNOWN && !d->facts.strided_rows;
     if (o->mode == BEST_MODE) o->mode = best_mode(d);
     d->weights = modes[o->mode].mode;
     d->reload = modes[o->mode].reload;
