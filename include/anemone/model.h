@@ -134,7 +134,7 @@ bool ane_place_from_name(ane_place *place, const char *name, ane_error *e);
 typedef struct ane_placement {
     ane_place head;           /* final norm, head */
     ane_place norms_backward; /* the blocks' RMSNorms on the way back */
-    ane_place dw;             /* products that are weight gradients: on the host beside the next kernel where the device
+    ane_place dw; /* products that are weight gradients: on the host beside the next kernel where the device
                                  allows, or in the backward kernels */
 } ane_placement;
 /* `asked` with every ANE_PLACE_BEST decided, for a step of `columns` tokens. */

@@ -14,8 +14,8 @@
 
 typedef enum mil_weight_mode {
     MIL_WEIGHTS_PACKED, /* rows behind the activations in the one input */
-    MIL_WEIGHTS_INPUT,  /* an input of its own for each; with pack_inputs, few inputs of about one size hold them */
-    MIL_WEIGHTS_BAKED,  /* constants in blob files: new weights need a new compilation */
+    MIL_WEIGHTS_INPUT, /* an input of its own for each; with pack_inputs, few inputs of about one size hold them */
+    MIL_WEIGHTS_BAKED, /* constants in blob files: new weights need a new compilation */
 } mil_weight_mode;
 
 typedef struct mil_lower_options {

@@ -6,6 +6,7 @@
 #include <objc/runtime.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef __APPLE__
@@ -134,6 +135,20 @@ static int run(void) {
     return status;
 }
 
+/* As probes of the framework do: every class whose name begins as its do. */
+static int countClasses(void) {
+    int n = objc_getClassList(NULL, 0), found = 0;
+    Class *classes = calloc((size_t)n + 1, sizeof *classes);
+    n = objc_getClassList(classes, n);
+    for (int i = 0; i < n; i++) {
+        const char *name = class_getName(classes[i]);
+        found += strncmp(name, "_ANE", 4) == 0 || strncmp(name, "ANE", 3) == 0;
+    }
+    free(classes);
+    printf("%d classes of the framework\n", found);
+    return found;
+}
+
 int main(void) {
     NSAutoreleasePool *pool = [[NSAutoreleasePool alloc] init];
     if (!dlopen(FRAMEWORK, RTLD_NOW)) {
@@ -141,6 +156,7 @@ int main(void) {
         return 1;
     }
     int status = run();
+    if (countClasses() < 43) status = failed("enumerating", nil); /* the names that are published */
     [pool release];
     return status;
 }
