@@ -10,7 +10,7 @@
 
 /* ---- blob files ------------------------------------------------------------------------------------------------ */
 
-enum { BLOB_DATA = 128 }; /* behind header and metadata */
+enum { BLOB_DATA = 128, /* behind header and metadata */ TILE = 64 };
 
 typedef struct transpose_job {
     const mil_baked *baked;
@@ -18,12 +18,18 @@ typedef struct transpose_job {
     uint16_t *to;
 } transpose_job;
 
+/* Columns begin to end become rows, a tile of whole cache lines at a time. */
 static void transpose_rows(void *context, int64_t begin, int64_t end) {
     const transpose_job *j = context;
-    for (int64_t column = begin; column < end; column++)
-        for (int64_t row = 0; row < j->baked->rows; row++)
-            j->to[column * j->baked->rows + row] =
-                ane_f16_from_f32(j->from[row * j->baked->columns + column]);
+    int64_t rows = j->baked->rows, columns = j->baked->columns;
+    for (int64_t tile = 0; tile < rows; tile += TILE) {
+        int64_t n = rows - tile < TILE ? rows - tile : TILE;
+        for (int64_t column = begin; column < end; column++) {
+            float line[TILE];
+            for (int64_t i = 0; i < n; i++) line[i] = j->from[(tile + i) * columns + column];
+            ane_f16_array_from_f32(j->to + column * rows + tile, line, (size_t)n);
+        }
+    }
 }
 
 static void fill(const mil_baked *baked, const float *master, uint16_t *to, int threads) {
