@@ -22,6 +22,8 @@ const cli_command *const cli_commands[] = {
     &cli_bench_train,
     &cli_emulator_calibrate, /* before its first word alone */
     &cli_emulator,
+    &cli_cache_clear,
+    &cli_cache,
     &cli_version,
     &cli_help,
     NULL,

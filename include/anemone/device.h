@@ -114,6 +114,8 @@ typedef struct ane_device_counts {
     int64_t surface_bytes; /* of all memory handed to evaluations, inputs and outputs; 0 on the CPU */
     int64_t copied_bytes;  /* moved by the host between buffers, master weights and surfaces */
     int64_t compiles, loads, evictions, retries;
+    /* Programs found compiled in the cache, compiled since they were not there, and times that the cache itself failed. */
+    int64_t cache_hits, cache_misses, cache_failures;
     double device_ms; /* the device's time, all runs together */
     bool modelled;    /* device_ms comes from a model, not from a clock */
     double staging_ms, copying_ms, compiling_ms,

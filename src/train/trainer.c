@@ -39,16 +39,18 @@ static bool goes_on(const ane_trainer *t, const volatile int *stop) {
     return t->state.step < t->config.options.steps && !at_limit && !(stop && *stop);
 }
 
+/* A new process would come no further. */
+static bool refuse_restart(ane_error *e) {
+    e->code = ANE_ERROR_DEVICE;
+    e->hint[0] = 0;
+    return ane_hint(e, "Not even one step could be made: use --weights packed, which needs few programs.");
+}
+
 /* A process that has used up what it gets can be followed by a new one, if it got anything done. */
 static bool give_over(ane_trainer *t, ane_error *e) {
     ane_error why = *e;
     if (why.code != ANE_ERROR_EXHAUSTED) return false;
-    if (t->state.step == t->first_step) {
-        e->code = ANE_ERROR_DEVICE;
-        e->hint[0] = 0;
-        return ane_hint(
-            e, "Not even one step could be made: use --weights packed, which needs few programs.");
-    }
+    if (t->state.step == t->first_step) return refuse_restart(e);
     *e = (ane_error){0};
     if (t->saved_step != t->state.step && !ane_trainer_save(t, true, e)) return false;
     if (ane_trainer_say(t, "warning", why.message, e)) *e = why;
@@ -76,6 +78,7 @@ bool ane_train(const ane_train_options *options, const char *resume, const volat
                            : ane_fail(e, ANE_ERROR_ARGUMENT, "train", "Neither options nor a run to resume.");
     t->first_step = t->state.step;
     bool ok = ready && run(t, stop, e);
+    if (!ready && e->code == ANE_ERROR_EXHAUSTED) refuse_restart(e);
     ane_trainer_free(t);
     free(t);
     return ok;

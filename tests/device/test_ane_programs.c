@@ -185,6 +185,51 @@ static void test_equal_programs(void **state) {
     ane_device_close(d[0]);
 }
 
+/* Compiled once, and taken from the cache by the next device; with weights of its own only when asked. */
+static void cached(const char *options, int compiles, int hits, int misses, int failures) {
+    ane_error e = {0};
+    run r;
+    ane_device *d = open_emulated(options);
+    const ane_device_counts begun = ane_device_counts_get(d);
+    assert_ok(begin(&r, d, 5, 1, &e) && is_right(&r, 5, &e), &e);
+    const ane_device_counts now = ane_device_counts_get(d), since = ane_device_counts_since(&now, &begun);
+    assert_int_equal(since.compiles, compiles);
+    assert_int_equal(since.cache_hits, hits);
+    assert_int_equal(since.cache_misses, misses);
+    assert_int_equal(since.cache_failures, failures);
+    end(&r);
+    ane_device_close(d);
+}
+
+static void test_cache(void **state) {
+    (void)state;
+    char *folder = ane_join_path(test_folder(), "cache"), *programs = ane_join_path(folder, "programs");
+    const char *before = getenv("ANEMONE_CACHE");
+    ane_error e = {0};
+    setenv("ANEMONE_CACHE", folder, 1);
+    cached("weights=packed", 1, 0, 0, 0);
+    cached("weights=packed,cache=on", 1, 0, 1, 0);
+    cached("weights=packed,cache=on", 0, 1, 0, 0);
+    cached("weights=packed,cache=off", 1, 0, 0, 0);
+    cached("weights=baked,cache=on", 1, 0, 0, 0);
+    cached("weights=baked,cache=all", 1, 0, 1, 0);
+    cached("weights=baked,cache=all", 0, 1, 0, 0);
+    cached("weights=packed,cache=on,quirk=max-loaded:50", 1, 0, 1, 0); /* another machine */
+    /* the framework refuses what was put back: compiled anew, and kept anew */
+    cached("weights=packed,cache=on,selftest=off", 1, 0, 1, 0);
+    cached("weights=packed,cache=on,selftest=off,fault=load:1,fault=load:2", 1, 0, 1, 1);
+    cached("weights=packed,cache=on,selftest=off", 0, 1, 0, 0);
+    /* nowhere to keep them */
+    assert_ok(ane_remove_tree(programs, &e) && ane_write_file(programs, "", 0, &e), &e);
+    cached("weights=packed,cache=on", 1, 0, 1, 1);
+    ane_device *d = ane_device_open("ane:emulator,cache=maybe", &e);
+    assert_null(d);
+    assert_error(&e, ANE_ERROR_ARGUMENT, "cache must be on, off or all, found \"maybe\"");
+    if (before) setenv("ANEMONE_CACHE", before, 1);
+    free(folder);
+    free(programs);
+}
+
 typedef struct worker {
     pthread_t thread;
     ane_device *d;
@@ -240,6 +285,7 @@ int main(void) {
         cmocka_unit_test(test_200_cycles),
         cmocka_unit_test(test_more_than_fit),
         cmocka_unit_test(test_equal_programs),
+        cmocka_unit_test(test_cache),
         cmocka_unit_test(test_eight_threads),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

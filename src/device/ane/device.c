@@ -17,6 +17,7 @@ typedef struct options {
     int threads;
     int mode; /* of modes; BEST_MODE: by the machine's facts */
     engine_learning learning;
+    int caching;        /* of caching_names; -1: on, but not for the emulator */
     double timeout;     /* seconds; 0: the usual ones */
     char settings[512]; /* for the emulator: chip=..., quirk=..., fault=... */
 } options;
@@ -52,6 +53,15 @@ static bool set_learning(options *o, const char *value, ane_error *e) {
         e, ANE_ERROR_ARGUMENT, "ane", "selftest must be cached, fresh or off, found \"%s\"", value);
 }
 
+enum { CACHING_BY_MACHINE = -1, CACHING_OFF, CACHING_ON, CACHING_ALL, N_CACHING };
+static const char *const caching_names[N_CACHING] = {"off", "on", "all"};
+
+static bool set_caching(options *o, const char *value, ane_error *e) {
+    for (o->caching = 0; o->caching < N_CACHING; o->caching++)
+        if (strcmp(value, caching_names[o->caching]) == 0) return true;
+    return ane_fail(e, ANE_ERROR_ARGUMENT, "ane", "cache must be on, off or all, found \"%s\"", value);
+}
+
 static bool set_threads(options *o, const char *value, ane_error *e) {
     char *end;
     long n = strtol(value, &end, 10);
@@ -75,6 +85,7 @@ static bool set_option(options *o, char *text, ane_error *e) {
     if (strcmp(text, "emulator") == 0) return o->emulator = true;
     if (strncmp(text, "weights=", 8) == 0) return set_weights(o, text + 8, e);
     if (strncmp(text, "threads=", 8) == 0) return set_threads(o, text + 8, e);
+    if (strncmp(text, "cache=", 6) == 0) return set_caching(o, text + 6, e);
     if (strncmp(text, "timeout=", 8) == 0) return set_timeout(o, text + 8, e);
     if (strncmp(text, "selftest=", 9) == 0) return set_learning(o, text + 9, e);
     for (size_t i = 0; i < sizeof for_emulator / sizeof *for_emulator; i++) {
@@ -86,14 +97,15 @@ static bool set_option(options *o, char *text, ane_error *e) {
     return ane_fail(e, ANE_ERROR_ARGUMENT, "ane",
         "the device \"ane\" has no option \"%s\"; its options: emulator, "
         "weights=packed|input|baked|baked-async|reload, "
-        "threads=N, timeout=SECONDS, selftest=cached|fresh|off; with emulator also chip=NAME, "
+        "threads=N, timeout=SECONDS, cache=on|off|all, selftest=cached|fresh|off; with emulator also "
+        "chip=NAME, "
         "quirk=NAME:VALUE, fault=NAME:N",
         text);
 }
 
 static bool parse_options(options *o, const char *text, ane_error *e) {
     char copy[512];
-    *o = (options){.threads = ane_cpu_count(), .mode = BEST_MODE};
+    *o = (options){.threads = ane_cpu_count(), .mode = BEST_MODE, .caching = CACHING_BY_MACHINE};
     if (strlen(text) >= sizeof copy)
         return ane_fail(e, ANE_ERROR_ARGUMENT, "ane", "the device's options are longer than %zu characters",
             sizeof copy - 1);
@@ -160,6 +172,10 @@ static void budget_counts(ane_device *device, ane_device_counts *counts) {
     counts->evictions += b->evictions;
     counts->retries += b->retries;
     pthread_mutex_unlock(&b->lock);
+    const ane_program_cache *cache = &((engine_device *)device)->cache;
+    counts->cache_hits += atomic_load(&cache->hits);
+    counts->cache_misses += atomic_load(&cache->misses);
+    counts->cache_failures += atomic_load(&cache->failures);
 }
 
 /* ---- the device --------------------------------------------------------------------------------------------------- */
@@ -244,6 +260,15 @@ static void describe(engine_device *d, const options *o) {
     c->threads = o->threads;
 }
 
+/* What the self-test asks is compiled, whatever the cache has: this comes after it. The emulator compiles as fast as it
+ * loads, and its limits and faults are there to be met. Weights that change are not worth their room on the disk. */
+static void open_cache(engine_device *d, int caching) {
+    if (caching == CACHING_BY_MACHINE) caching = d->fw.emulated ? CACHING_OFF : CACHING_ON;
+    if (caching == CACHING_OFF || !ane_program_cache_open(&d->cache, &d->machine)) return;
+    d->budget.cache = &d->cache;
+    d->keep_baked = caching == CACHING_ALL && !d->reload;
+}
+
 static bool start(engine_device *d, options *o, const engine_watcher *watcher, ane_error *e) {
     if (!ane_framework_open(&d->fw, o->emulator ? o->settings : NULL, e)) return false;
     if (!ane_budget_init(&d->budget, &d->fw, e)) return false;
@@ -263,6 +288,7 @@ static bool start(engine_device *d, options *o, const engine_watcher *watcher, a
         d->budget.note_context = d;
         d->budget.works = engine_still_works;
         d->budget.works_context = d;
+        open_cache(d, o->caching);
         return true;
     }
     ane_background_destroy(&d->background);
@@ -288,6 +314,7 @@ static void engine_close(ane_device *device) {
     engine_device *d = (engine_device *)device;
     ane_background_destroy(&d->background);
     ane_budget_destroy(&d->budget);
+    ane_program_cache_close(&d->cache);
     free(d);
 }
 

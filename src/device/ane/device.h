@@ -4,7 +4,7 @@
 
 #include "base/background.h"
 #include "device/ane/facts.h"
-#include "device/ane/program.h"
+#include "device/ane/program_cache.h"
 #include "device/device_impl.h"
 #include "mil/lower.h"
 
@@ -20,6 +20,8 @@ typedef struct engine_device {
     bool reload; /* baked, and new weights come in by files alone */
     bool async;  /* baked, and new weights are compiled beside the work with the old ones */
     ane_background background;
+    ane_program_cache cache;
+    bool keep_baked;    /* programs with weights of their own are kept in it, too */
     bool several_ports; /* several inputs and outputs, each of its own size */
     atomic_llong bytes, peak_bytes, allocations;
 } engine_device;

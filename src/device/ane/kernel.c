@@ -79,7 +79,7 @@ static bool build(engine_kernel *k, ane_error *e) {
     if (k->lowering->options.weights == MIL_WEIGHTS_BAKED && k->base.n_weights > 0) return true;
     int n = 0;
     ane_weight_file *files = engine_weight_files(k->lowering, NULL, &n, e);
-    if (files) k->program = ane_program_new(&d->budget, k->text, n, files, e);
+    if (files) k->program = ane_program_new(&d->budget, k->text, n, files, true, e);
     engine_weight_files_free(files, n);
     if (k->program) ane_program_expect(k->program, k->base.flops);
     return k->program != NULL;

@@ -56,7 +56,7 @@ char *engine_probe_text(engine_probe *t, mil_value y, ane_error *e) {
 
 bool engine_probe_compile_text(
     engine_probe *t, const char *text, int n_files, const ane_weight_file *files, ane_error *e) {
-    t->compiled = ane_program_new(&t->d->budget, text, n_files, files, e);
+    t->compiled = ane_program_new(&t->d->budget, text, n_files, files, false, e);
     return t->compiled != NULL;
 }
 

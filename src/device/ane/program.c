@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "device/ane/folder.h"
 #include "device/ane/foundation.h"
+#include "device/ane/program_cache.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,7 +188,37 @@ bool ane_program_load(ane_program *p, ane_error *e) {
 
 /* ---- making and freeing -------------------------------------------------------------------------------------- */
 
-static bool build(ane_program *p, const char *text, int n, const ane_weight_file *files, ane_error *e) {
+static bool first_load(ane_program *p, ane_error *e) {
+    ane_budget *b = p->budget;
+    pthread_mutex_lock(&b->lock);
+    p->last_use = ++b->clock;
+    bool ok = ane_program_load(p, e);
+    pthread_mutex_unlock(&b->lock);
+    return ok;
+}
+
+/* Loaded as the cache has it, or compiled; `key` NULL: compiled, and not kept. */
+static bool make_ready(ane_program *p, const char *key, ane_error *e) {
+    ane_budget *b = p->budget;
+    ane_error why = {0};
+    if (key && ane_program_recall(b->cache, key, p->folder)) {
+        if (first_load(p, &why)) return true;
+        if (p->hung) {
+            *e = why;
+            return false;
+        }
+        ane_program_forget(b->cache, key, p->folder);
+    }
+    if (!compile(p, e)) return false;
+    pthread_mutex_lock(&b->lock);
+    b->compiles++;
+    pthread_mutex_unlock(&b->lock);
+    if (key) ane_program_keep(b->cache, key, p->folder);
+    return first_load(p, e);
+}
+
+static bool build(
+    ane_program *p, const char *text, int n, const ane_weight_file *files, const char *key, ane_error *e) {
     /* One setup made no descriptor without weights (imperatormk): a file that the text does not name changes nothing. */
     static const ane_weight_file unused = {"@model_path/weights/unused.bin", "", 1};
     const ane_framework *fw = p->budget->fw;
@@ -205,23 +236,17 @@ static bool build(ane_program *p, const char *text, int n, const ane_weight_file
         return ane_fail(
             e, ANE_ERROR_DEVICE, "model", "the model's identifier \"%s\" cannot be a folder's name", hex);
     p->folder = ane_folder_path(fw, hex, e);
-    if (!p->folder || !write_files(p, text, n, files, e) || !compile(p, e)) return false;
-    ane_budget *b = p->budget;
-    pthread_mutex_lock(&b->lock);
-    b->compiles++;
-    p->last_use = ++b->clock;
-    bool ok = ane_program_load(p, e);
-    p->next = b->programs;
-    b->programs = p;
-    pthread_mutex_unlock(&b->lock);
-    return ok;
+    return p->folder && write_files(p, text, n, files, e) && make_ready(p, key, e);
 }
 
 /* The limit is told by nothing but the same error that a bad program gets (ane-spec 1.8): so a program that is known to
  * be good is tried. */
 static bool is_exhausted(ane_budget *b, const ane_error *why) {
+    pthread_mutex_lock(&b->lock);
+    int64_t begun = b->compiles; /* where nothing was ever compiled, nothing is used up */
+    pthread_mutex_unlock(&b->lock);
     bool compiler = strcmp(why->where, "compile") == 0 || strcmp(why->where, "load") == 0;
-    if (!compiler || strstr(why->message, "InvalidMILProgram") || !b->works ||
+    if (!compiler || strstr(why->message, "InvalidMILProgram") || !b->works || begun == 0 ||
         atomic_exchange(&b->asking, true))
         return false;
     bool works = b->works(b->works_context);
@@ -241,18 +266,30 @@ static void tell_why(ane_budget *b, const ane_error *why, ane_error *e) {
         e, "A new process can: `anemone train` goes on in one by itself; weights=packed needs few programs.");
 }
 
+static void enlist(ane_program *p) {
+    ane_budget *b = p->budget;
+    pthread_mutex_lock(&b->lock);
+    p->next = b->programs;
+    b->programs = p;
+    pthread_mutex_unlock(&b->lock);
+}
+
 ane_program *ane_program_new(
-    ane_budget *b, const char *text, int n_files, const ane_weight_file *files, ane_error *e) {
+    ane_budget *b, const char *text, int n_files, const ane_weight_file *files, bool kept, ane_error *e) {
     ane_program *p = calloc(1, sizeof *p);
     if (!p) {
         ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a program");
         return NULL;
     }
     p->budget = b;
+    enlist(p);
     void *pool = ane_pool_push(b->fw);
     ane_error why = {0};
+    char key[ANE_STORE_KEY + 1];
     char *own = ane_program_text(b, text, &why);
-    bool ok = own && build(p, own, n_files, files, &why);
+    kept = kept && b->cache;
+    if (kept) ane_program_key(b->cache, text, n_files, files, key);
+    bool ok = own && build(p, own, n_files, files, kept ? key : NULL, &why);
     free(own);
     ane_pool_pop(b->fw, pool);
     if (ok) return p;

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 typedef struct ane_program ane_program;
+typedef struct ane_program_cache ane_program_cache;
 
 typedef struct ane_budget {
     const ane_framework *fw;
@@ -18,6 +19,7 @@ typedef struct ane_budget {
     int64_t clock;         /* counts uses */
     uint64_t begun;        /* when, in nanoseconds: a part of every program's name */
     int64_t named;
+    ane_program_cache *cache; /* of compiled programs; NULL: none */
     /* Whether this process can compile and load at all: asked after a failure, to tell a bad program from a process that
      * has used up what it gets. NULL: not asked. */
     bool (*works)(void *context);
@@ -49,10 +51,10 @@ typedef struct ane_weight_file {
 /* The text with such a name, as ane_program_new makes it of texts that have none; caller frees. */
 char *ane_program_text(ane_budget *b, const char *text, ane_error *e);
 
-/* Compile and load. The text and the files are not needed afterwards. NULL on failure: ANE_ERROR_EXHAUSTED when nothing
- * compiles any more in this process. */
+/* Compile and load; with `kept`, what is compiled is kept in the budget's cache, and taken from there. The text and the
+ * files are not needed afterwards. NULL on failure: ANE_ERROR_EXHAUSTED when nothing compiles any more in this process. */
 ane_program *ane_program_new(
-    ane_budget *b, const char *text, int n_files, const ane_weight_file *files, ane_error *e);
+    ane_budget *b, const char *text, int n_files, const ane_weight_file *files, bool kept, ane_error *e);
 /* Floating-point operations of an evaluation, by which impossible times are told. */
 void ane_program_expect(ane_program *p, double flops);
 bool ane_program_is_hung(const ane_program *p);  /* a call has not come back */

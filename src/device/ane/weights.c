@@ -108,7 +108,7 @@ static bool bake(engine_binding *b, ane_device_counts *counts, ane_error *e) {
         counts->compiling_ms += ane_clock_ms() - filled;
         return ok;
     }
-    ane_program *program = files ? ane_program_new(&d->budget, k->text, n, files, e) : NULL;
+    ane_program *program = files ? ane_program_new(&d->budget, k->text, n, files, d->keep_baked, e) : NULL;
     engine_weight_files_free(files, n);
     counts->compiling_ms += ane_clock_ms() - filled;
     if (!program) return false;

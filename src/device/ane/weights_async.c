@@ -14,7 +14,7 @@ static void compile(ane_job *job) {
     const engine_kernel *k = (const engine_kernel *)n->binding->base.kernel;
     engine_device *d = (engine_device *)k->base.device;
     double start = ane_clock_ms();
-    n->program = ane_program_new(&d->budget, k->text, n->n_files, n->files, &n->error);
+    n->program = ane_program_new(&d->budget, k->text, n->n_files, n->files, d->keep_baked, &n->error);
     n->ms = ane_clock_ms() - start;
 }
 
