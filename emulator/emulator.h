@@ -36,4 +36,7 @@ typedef struct anemone_emulator_counts {
 /* Since loading or the last configure. */
 EM_EXPORT void anemone_emulator_counts_get(anemone_emulator_counts *counts);
 
+/* How often the stage of a fault ("eval-zero") was called since then: what the fault's N counts. -1: no such fault. */
+EM_EXPORT int64_t anemone_emulator_calls(const char *fault);
+
 #endif

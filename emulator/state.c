@@ -173,6 +173,17 @@ void anemone_emulator_counts_get(anemone_emulator_counts *counts) {
     unlock();
 }
 
+int64_t anemone_emulator_calls(const char *fault) {
+    for (int kind = 0; kind < EM_FAULT_COUNT; kind++) {
+        if (em_faults[kind].stage >= EM_STAGE_COUNT || strcmp(em_faults[kind].name, fault) != 0) continue;
+        lock();
+        int64_t calls = machine.calls[em_faults[kind].stage];
+        unlock();
+        return calls;
+    }
+    return -1;
+}
+
 void em_state_poison(void) {
     lock();
     machine.poisoned = true;
