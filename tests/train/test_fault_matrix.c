@@ -108,8 +108,8 @@ static void go_on(matrix *m, const char *out, const char *what) {
     m->f.options.device = device;
     bool saved = ane_path_exists(path);
     if (!saved) assert_ok(ane_remove_tree(out, &e), &e);
-    if (!ane_train(saved ? &(ane_train_options){.device = device} : &m->f.options, saved ? out : NULL, NULL,
-            NULL, NULL, &e))
+    const ane_train_options other_device = {.device = device};
+    if (!ane_train(saved ? &other_device : &m->f.options, saved ? out : NULL, NULL, NULL, NULL, &e))
         fail_msg("%s: going on: %s: %s", what, e.where, e.message);
     expect_equal_runs(m->clean, out, STEPS);
 }
