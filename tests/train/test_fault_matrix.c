@@ -64,7 +64,9 @@ static bool run(matrix *m, const char *name, const char *fault, ane_error *e) {
         fault ? fault : "");
     new_run(&m->f, name);
     m->f.options.device = device;
-    return ane_train(&m->f.options, NULL, NULL, NULL, NULL, e);
+    bool ok = ane_train(&m->f.options, NULL, NULL, NULL, NULL, e);
+    m->f.options.device = NULL;
+    return ok;
 }
 
 static void begin(matrix *m, const char *weights) {
@@ -111,6 +113,7 @@ static void go_on(matrix *m, const char *out, const char *what) {
     const ane_train_options other_device = {.device = device};
     if (!ane_train(saved ? &other_device : &m->f.options, saved ? out : NULL, NULL, NULL, NULL, &e))
         fail_msg("%s: going on: %s: %s", what, e.where, e.message);
+    m->f.options.device = NULL;
     expect_equal_runs(m->clean, out, STEPS);
 }
 
