@@ -48,7 +48,10 @@ static bool is_right(ane_device *d, ane_error *e) {
     mil_array expected = {0};
     bool ok = p && run(d, p, x, y, e) &&
               mil_evaluate(mil_program_function(p, NULL), MIL_EXACT, &in, 0, NULL, &expected, e);
-    for (int i = 0; ok && i < OUT; i++) worst = fmax(worst, fabs((double)y[i] - expected.data[i]));
+    for (int i = 0; ok && i < OUT; i++) {
+        double off = fabs((double)y[i] - expected.data[i]);
+        if (!(off <= worst)) worst = off; /* NaN is worst of all */
+    }
     free(expected.data);
     mil_program_free(p);
     return ok && (worst <= tolerated || ane_fail(e, ANE_ERROR_NUMERIC, "cpu",

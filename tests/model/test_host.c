@@ -20,7 +20,8 @@ static float *normal(int64_t n, double scale, uint64_t seed) {
 static double plain_loss(
     const float *z, int64_t vocab, int64_t columns, int64_t n, int32_t target, double scale, double *d) {
     double sum = 0, max = z[n];
-    for (int64_t v = 0; v < vocab; v++) max = fmax(max, z[v * columns + n]);
+    for (int64_t v = 0; v < vocab; v++)
+        if (z[v * columns + n] > max) max = z[v * columns + n];
     for (int64_t v = 0; v < vocab; v++) sum += exp(z[v * columns + n] - max);
     for (int64_t v = 0; d && v < vocab; v++)
         d[v] = target < 0 ? 0 : scale * (exp(z[v * columns + n] - max) / sum - (v == target));
