@@ -7,6 +7,7 @@ set(ANEMONE_AVX512_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_avx512.c
   ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx512.c)
 set(ANEMONE_BASELINE_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_baseline.c
   ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_baseline.c)
+set(ANEMONE_NEON_SOURCES ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_neon.c)
 set(ANEMONE_LOOP_FLAGS "-O3;-fno-semantic-interposition")
 set_source_files_properties(${ANEMONE_BASELINE_SOURCES} ${PROJECT_SOURCE_DIR}/src/base/gemm_plain.c
   PROPERTIES COMPILE_OPTIONS "${ANEMONE_LOOP_FLAGS}")
@@ -21,9 +22,15 @@ if(ANEMONE_PROCESSOR MATCHES "^(x86_64|amd64)$")
     COMPILE_OPTIONS "${ANEMONE_LOOP_FLAGS};-mavx2;-mfma;-mf16c")
   set_source_files_properties(${ANEMONE_AVX512_SOURCES} PROPERTIES COMPILE_OPTIONS "${ANEMONE_AVX512_FLAGS}")
   target_compile_definitions(anemone_objects PRIVATE ANEMONE_X86_VECTORS)
+  set(ANEMONE_FOREIGN "_neon\\.c$")
+elseif(ANEMONE_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  set_source_files_properties(${ANEMONE_NEON_SOURCES} PROPERTIES COMPILE_OPTIONS "${ANEMONE_LOOP_FLAGS}")
+  target_compile_definitions(anemone_objects PRIVATE ANEMONE_NEON_VECTORS)
+  set(ANEMONE_FOREIGN "_avx(2|512)\\.c$")
 else()
-  # The files for x86 must not be compiled here at all.
-  get_target_property(ANEMONE_ALL_SOURCES anemone_objects SOURCES)
-  list(FILTER ANEMONE_ALL_SOURCES EXCLUDE REGEX "_avx(2|512)\\.c$")
-  set_target_properties(anemone_objects PROPERTIES SOURCES "${ANEMONE_ALL_SOURCES}")
+  set(ANEMONE_FOREIGN "_(avx(2|512)|neon)\\.c$")
 endif()
+# The files for other processors must not be compiled here at all.
+get_target_property(ANEMONE_ALL_SOURCES anemone_objects SOURCES)
+list(FILTER ANEMONE_ALL_SOURCES EXCLUDE REGEX "${ANEMONE_FOREIGN}")
+set_target_properties(anemone_objects PROPERTIES SOURCES "${ANEMONE_ALL_SOURCES}")

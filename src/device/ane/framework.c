@@ -1,16 +1,16 @@
 /* framework.c - see framework.h. */
 #include "device/ane/framework.h"
 
-#include "base/file.h"
+#include "device/emulator.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- libraries ----------------------------------------------------------------------------------------------- */
 
+#ifdef __APPLE__
 static bool add_library(ane_framework *fw, const char *path, ane_error *e) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library) return ane_fail(e, ANE_ERROR_DEVICE, path, "the library cannot be loaded: %s", dlerror());
@@ -18,7 +18,6 @@ static bool add_library(ane_framework *fw, const char *path, ane_error *e) {
     return true;
 }
 
-#ifdef __APPLE__
 static const char *const apple_libraries[] = {
     "/usr/lib/libobjc.A.dylib",
     "/System/Library/Frameworks/Foundation.framework/Foundation",
@@ -44,35 +43,11 @@ static bool add_system(ane_framework *fw, ane_error *e) {
 }
 #endif
 
-static const char emulator_name[] = "libanemone_emulator.so";
-
-/* Beside the program, where it was built, where it was installed. */
-static bool find_emulator(char *path, size_t size) {
-    static const char *const places[] = {
-        "", "/..", "/../emulator", "/../lib", "/../lib/anemone", "/emulator"};
-    char folder[1024];
-    ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
-    if (n <= 0) return false;
-    folder[n] = 0;
-    *strrchr(folder, '/') = 0;
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        snprintf(path, size, "%s%s/%s", folder, places[i], emulator_name);
-        if (ane_path_exists(path)) return true;
-    }
-    return false;
-}
-
 static bool add_emulator(ane_framework *fw, ane_error *e) {
-    const char *given = getenv("ANEMONE_EMULATOR_LIBRARY");
-    char found[1200];
+    void *library = ane_emulator_open(e);
     fw->emulated = true;
-    if (given && *given) {
-        if (add_library(fw, given, e)) return true;
-        return ane_hint(e, "ANEMONE_EMULATOR_LIBRARY must name %s.", emulator_name);
-    }
-    if (add_library(fw, find_emulator(found, sizeof found) ? found : emulator_name, e)) return true;
-    return ane_hint(
-        e, "Build the emulator (scripts/setup installs GNUstep), or name it in ANEMONE_EMULATOR_LIBRARY.");
+    if (library) fw->libraries[fw->n_libraries++] = library;
+    return library != NULL;
 }
 
 /* ---- symbols ------------------------------------------------------------------------------------------------- */

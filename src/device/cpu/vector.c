@@ -18,6 +18,10 @@ static bool has_avx2(void) {
 }
 #endif
 
+#if defined(ANEMONE_NEON_VECTORS)
+extern const cpu_vectors ane_cpu_vectors_neon;
+#endif
+
 static bool always(void) {
     return true;
 }
@@ -31,6 +35,9 @@ static const path paths[] = {
 #if defined(ANEMONE_X86_VECTORS)
     {&ane_cpu_vectors_avx512, has_avx512},
     {&ane_cpu_vectors_avx2, has_avx2},
+#endif
+#if defined(ANEMONE_NEON_VECTORS)
+    {&ane_cpu_vectors_neon, always},
 #endif
     {&ane_cpu_vectors_baseline, always},
 };
