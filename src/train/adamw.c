@@ -4,16 +4,15 @@
 #include "anemone/train.h"
 
 #include "base/parallel.h"
+#include "train/adamw_loops.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    CHUNK =
-        4096, /* floats in one partial sum: fixed, so that the sum does not depend on the number of threads */
-    LANES = 8,
+    /* floats in one partial sum: fixed, so that the sum does not depend on the number of threads */
+    CHUNK = 4096,
 };
 
 ane_adamw *ane_adamw_new(const ane_model_config *c, const ane_adamw_options *options, ane_error *e) {
@@ -44,25 +43,15 @@ void ane_adamw_free(ane_adamw *o) {
 typedef struct update {
     ane_adamw *optimizer;
     float *w, *g;
-    float clip;                  /* factor on the gradients: scale and clipping in one */
-    float step_size, root_scale; /* lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
-    float lr;
+    const ane_adamw_loops *loops;
+    ane_adamw_factors decaying, plain; /* of tensors with and without weight decay */
 } update;
-
-static double sum_of_squares(const float *x, int64_t n) {
-    double lane[LANES] = {0}, tail = 0;
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int j = 0; j < LANES; j++) lane[j] += (double)x[i + j] * x[i + j];
-    for (; i < n; i++) tail += (double)x[i] * x[i];
-    for (int j = 0; j < LANES; j++) tail += lane[j];
-    return tail;
-}
 
 static void norm_part(void *context, int64_t begin, int64_t end) {
     const update *u = context;
     for (int64_t i = begin; i < end; i += CHUNK)
-        u->optimizer->partials[i / CHUNK] = sum_of_squares(u->g + i, end - i < CHUNK ? end - i : CHUNK);
+        u->optimizer->partials[i / CHUNK] =
+            u->loops->sum_of_squares(u->g + i, end - i < CHUNK ? end - i : CHUNK);
 }
 
 static double global_norm(update *u, int64_t count, int threads) {
@@ -72,44 +61,19 @@ static double global_norm(update *u, int64_t count, int threads) {
     return sqrt(sum);
 }
 
-/* Processors take a hundred times longer over subnormal numbers, and a moment whose gradients stay zero (a
- * token that no longer occurs) would end as one for ever. */
-static inline float flush(float x) {
-    return fabsf(x) < FLT_MIN ? 0.0f : x;
-}
-
-/* m += (1 - beta1)(g - m); v = beta2 v + (1 - beta2) g^2; w = w(1 - lr decay) - step_size m / (sqrt(v) root +
- * eps) */
-static void update_range(const update *u, int64_t begin, int64_t end, float decay) {
-    const ane_adamw_options *a = &u->optimizer->options;
-    float *restrict w = u->w, *restrict g = u->g;
-    float *restrict m = u->optimizer->m->data, *restrict v = u->optimizer->v->data;
-    const float toward = (float)(1 - a->beta1), beta2 = (float)a->beta2, fresh = (float)(1 - a->beta2);
-    const float epsilon = (float)a->epsilon, keep = (float)(1 - (double)u->lr * decay);
-    const float clip = u->clip, step_size = u->step_size, root_scale = u->root_scale;
-    for (int64_t i = begin; i < end; i++) {
-        float grad = g[i] * clip;
-        float mean = flush(m[i] + toward * (grad - m[i]));
-        float square = flush(v[i] * beta2 + fresh * grad * grad);
-        w[i] = w[i] * keep - step_size * (mean / (sqrtf(square) * root_scale + epsilon));
-        m[i] = mean;
-        v[i] = square;
-        g[i] = 0;
-    }
-}
-
 /* The tensors' parts of [begin, end), each with its own decay; gaps between tensors hold zeros and stay so.
  */
 static void update_part(void *context, int64_t begin, int64_t end) {
     const update *u = context;
     const ane_weights *layout = u->optimizer->m;
     const ane_adamw_options *a = &u->optimizer->options;
+    float *m = u->optimizer->m->data, *v = u->optimizer->v->data;
     for (int i = 0; i < layout->n_tensors; i++) {
         const ane_tensor_info *t = &layout->tensors[i];
         int64_t first = t->offset > begin ? t->offset : begin;
         int64_t last = t->offset + t->count < end ? t->offset + t->count : end;
-        bool decays = t->decays || a->decay_all;
-        if (first < last) update_range(u, first, last, decays ? (float)a->weight_decay : 0.0f);
+        const ane_adamw_factors *f = t->decays || a->decay_all ? &u->decaying : &u->plain;
+        if (first < last) u->loops->update(f, u->w + first, u->g + first, m + first, v + first, last - first);
     }
 }
 
@@ -121,7 +85,9 @@ static void zero_part(void *context, int64_t begin, int64_t end) {
 double ane_adamw_update(ane_adamw *o, ane_weights *weights, ane_weights *gradients, double gradient_scale,
     double lr, int threads) {
     const ane_adamw_options *a = &o->options;
-    update u = {.optimizer = o, .w = weights->data, .g = gradients->data, .lr = (float)lr};
+    const ane_adamw_loops *loops[4];
+    ane_adamw_loops_here(loops);
+    update u = {.optimizer = o, .w = weights->data, .g = gradients->data, .loops = loops[0]};
     double norm = global_norm(&u, gradients->count, threads) * fabs(gradient_scale);
     if (!isfinite(norm)) {
         ane_parallel_for(gradients->count, CHUNK, threads, zero_part, &u);
@@ -129,9 +95,16 @@ double ane_adamw_update(ane_adamw *o, ane_weights *weights, ane_weights *gradien
     }
     o->t++;
     double clip = a->clip > 0 && norm + 1e-6 > a->clip ? a->clip / (norm + 1e-6) : 1;
-    u.clip = (float)(clip * gradient_scale);
-    u.step_size = (float)(lr / (1 - pow(a->beta1, (double)o->t)));
-    u.root_scale = (float)(1 / sqrt(1 - pow(a->beta2, (double)o->t)));
+    u.plain = (ane_adamw_factors){.clip = (float)(clip * gradient_scale),
+        .toward = (float)(1 - a->beta1),
+        .beta2 = (float)a->beta2,
+        .fresh = (float)(1 - a->beta2),
+        .keep = 1,
+        .step = (float)(lr / (1 - pow(a->beta1, (double)o->t))),
+        .root = (float)(1 / sqrt(1 - pow(a->beta2, (double)o->t))),
+        .epsilon = (float)a->epsilon};
+    u.decaying = u.plain;
+    u.decaying.keep = (float)(1 - (double)(float)lr * (float)a->weight_decay);
     ane_parallel_for(weights->count, CHUNK, threads, update_part, &u);
     return norm;
 }

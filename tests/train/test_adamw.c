@@ -3,6 +3,7 @@
 #include "anemone/train.h"
 
 #include "base/random.h"
+#include "train/adamw_loops.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -241,9 +242,39 @@ static void test_moments_end_at_zero(void **state) {
     bench_free(b);
 }
 
+/* Every instruction set's loops give the plain ones' bits, whatever the length. */
+static void test_instruction_sets(void **state) {
+    (void)state;
+    enum { MOST = 531, ARRAYS = 4 };
+    const ane_adamw_loops *loops[4];
+    const ane_adamw_factors f = {0.5f, 0.1f, 0.95f, 0.05f, 0.9999f, 1e-3f, 1.7f, 1e-8f};
+    int sets = ane_adamw_loops_here(loops);
+    assert_string_equal(loops[sets - 1]->name, "baseline");
+    static const int64_t lengths[] = {0, 1, 15, 16, 33, 512, MOST};
+    for (int set = 0; set < sets - 1; set++)
+        for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+            float plain[ARRAYS][MOST], fast[ARRAYS][MOST];
+            ane_rng rng = ane_rng_new(5, (uint64_t)k);
+            for (int a = 0; a < ARRAYS; a++)
+                for (int i = 0; i < MOST; i++) {
+                    double x = i % 50 == 7 ? 1e-39 : ane_rng_normal(&rng);
+                    plain[a][i] = (float)(a == 3 ? fabs(x) : x);
+                }
+            memcpy(fast, plain, sizeof fast);
+            int64_t n = lengths[k];
+            double expected = loops[sets - 1]->sum_of_squares(plain[1], n);
+            assert_true(loops[set]->sum_of_squares(fast[1], n) == expected);
+            loops[sets - 1]->update(&f, plain[0], plain[1], plain[2], plain[3], n);
+            loops[set]->update(&f, fast[0], fast[1], fast[2], fast[3], n);
+            if (memcmp(fast, plain, sizeof fast) != 0)
+                fail_msg("%s differs over %d numbers", loops[set]->name, (int)n);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_pytorch), cmocka_unit_test(test_naive),
         cmocka_unit_test(test_threads_change_nothing), cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_large_gradients_do_not_overflow), cmocka_unit_test(test_moments_end_at_zero)};
+        cmocka_unit_test(test_large_gradients_do_not_overflow), cmocka_unit_test(test_moments_end_at_zero),
+        cmocka_unit_test(test_instruction_sets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
