@@ -53,9 +53,9 @@ INLINE void update(const ane_adamw_factors *factors, float *restrict w, float *r
 LOOPS(baseline, ANY_PROCESSOR)
 #if defined(__x86_64__)
 #if defined(__clang__)
+#define WIDE __attribute__((target("avx512f,avx512vl")))
+#else /* gcc would take halves */
 #define WIDE __attribute__((target("avx512f,avx512vl,prefer-vector-width=512")))
-#else
-#define WIDE __attribute__((target("avx512f,avx512vl,prefer-vector-width=512"), optimize("O3")))
 #endif
 LOOPS(avx2, __attribute__((target("avx2"))))
 LOOPS(avx512, WIDE)
