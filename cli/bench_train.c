@@ -1,0 +1,221 @@
+/* bench_train.c - `anemone bench train`: how long a training step takes. */
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "cli/recipes.h"
+
+#include "anemone/train.h"
+#include "base/clock.h"
+#include "base/random.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+enum { WARM_UP = 3 }; /* steps that are not counted: first touch of memory, first choice of kernels */
+
+/* What is timed in a step. */
+enum { STEP, FORWARD, BACKWARD, OPTIMIZER, N_TIMES };
+static const char *const time_names[N_TIMES] = {"step_ms", "forward_ms", "backward_ms", "optimizer_ms"};
+
+typedef struct bench {
+    ane_device *device;
+    ane_weights *weights, *gradients;
+    ane_adamw *optimizer;
+    ane_network *network;
+    int32_t batch, seq, *tokens, *targets;
+    int64_t steps;
+    double *ms[N_TIMES]; /* steps each */
+    double loss;
+} bench;
+
+static void free_bench(bench *b) {
+    ane_network_free(b->network);
+    ane_adamw_free(b->optimizer);
+    ane_weights_free(b->gradients);
+    ane_weights_free(b->weights);
+    ane_device_close(b->device);
+    free(b->tokens);
+    free(b->targets);
+    for (int i = 0; i < N_TIMES; i++) free(b->ms[i]);
+}
+
+/* Random tokens; each one's target is the next, as the peer has it. */
+static bool make_batch(bench *b, int32_t vocab, ane_error *e) {
+    size_t n = (size_t)b->batch * (size_t)b->seq;
+    b->tokens = calloc(n, sizeof *b->tokens);
+    b->targets = calloc(n, sizeof *b->targets);
+    if (!b->tokens || !b->targets) return ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory");
+    ane_rng rng = ane_rng_new(0, 0);
+    for (size_t i = 0; i < n; i++) b->tokens[i] = (int32_t)ane_rng_below(&rng, (uint64_t)vocab);
+    for (size_t i = 0; i < n; i++) {
+        size_t row = i / (size_t)b->seq * (size_t)b->seq;
+        b->targets[i] = b->tokens[row + (i - row + 1) % (size_t)b->seq];
+    }
+    for (int i = 0; i < N_TIMES; i++) {
+        b->ms[i] = calloc((size_t)b->steps, sizeof(double));
+        if (!b->ms[i]) return ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory");
+    }
+    return true;
+}
+
+static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
+    const ane_adamw_options adamw = {
+        .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1, .clip = 1};
+    ane_model_config c;
+    b->batch = (int32_t)cli_int(args, "batch");
+    b->seq = (int32_t)cli_int(args, "seq");
+    b->steps = cli_int(args, "steps");
+    if (!ane_model_preset(&c, cli_string(args, "model"), e)) return false;
+    const char *weights;
+    char spec[640];
+    ane_placement placement;
+    if (!cli_read_placement(args, &placement, &weights, e) ||
+        !cli_device_spec(args, weights, spec, sizeof spec, e))
+        return false;
+    b->device = ane_device_open(spec, e);
+    if (!b->device || !make_batch(b, c.vocab_size, e)) return false;
+    b->weights = ane_weights_new(&c, e);
+    b->gradients = b->weights ? ane_weights_new(&c, e) : NULL;
+    b->optimizer = b->gradients ? ane_adamw_new(&c, &adamw, e) : NULL;
+    if (!b->optimizer) return false;
+    ane_weights_init(b->weights, 0);
+    b->network = ane_network_new(b->device, b->weights, b->gradients, b->batch, b->seq, &placement, e);
+    return b->network != NULL;
+}
+
+static bool run_step(bench *b, int threads, double ms[N_TIMES], ane_error *e) {
+    double start = ane_clock_ms();
+    ane_network_timers_reset(b->network);
+    if (!ane_network_loss(b->network, b->tokens, b->targets, 1, &b->loss, e)) return false;
+    double optimizer = ane_clock_ms();
+    double norm = ane_adamw_update(b->optimizer, b->weights, b->gradients, 1, 5e-4, threads);
+    if (!isfinite(norm)) return ane_fail(e, ANE_ERROR_NUMERIC, "bench", "the gradient is not finite");
+    if (!ane_network_weights_changed(b->network, e)) return false;
+    double end = ane_clock_ms();
+    ane_network_timers t = ane_network_timers_get(b->network);
+    ms[STEP] = end - start;
+    ms[FORWARD] = t.embedding + t.forward + t.head + t.loss;
+    ms[BACKWARD] = t.backward + t.norms + t.products + t.waiting + t.scatter;
+    ms[OPTIMIZER] = end - optimizer;
+    return true;
+}
+
+static bool run_steps(bench *b, ane_error *e) {
+    int threads = ane_device_capabilities(b->device)->threads;
+    for (int64_t i = -WARM_UP; i < b->steps; i++) {
+        double ms[N_TIMES] = {0};
+        if (!run_step(b, threads, ms, e)) return false;
+        for (int k = 0; i >= 0 && k < N_TIMES; k++) b->ms[k][i] = ms[k];
+    }
+    return true;
+}
+
+static double peak_rss_mib(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+#if defined(__APPLE__)
+    return (double)usage.ru_maxrss / (1 << 20); /* bytes there, KiB elsewhere */
+#else
+    return (double)usage.ru_maxrss / (1 << 10);
+#endif
+}
+
+static json_t *result(const cli_args *args, bench *b) {
+    const ane_capabilities *c = ane_device_capabilities(b->device);
+    const ane_model_config *m = &b->weights->config;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:i, s:I, s:I, s:f, s:f}", "system",
+        "anemone " ANEMONE_VERSION, "device", c->description, "model", cli_string(args, "model"), "batch",
+        b->batch, "seq", b->seq, "precision", ane_precision_name(c->precision), "threads", c->threads,
+        "parameters", (json_int_t)ane_model_parameter_count(m), "steps", (json_int_t)b->steps, "final_loss",
+        b->loss, "lnV", log(m->vocab_size));
+    for (int i = 0; o && i < N_TIMES; i++)
+        json_object_set_new(o, time_names[i], cli_json_spread(b->ms[i], (int)b->steps));
+    double ms = json_real_value(json_object_get(json_object_get(o, "step_ms"), "median"));
+    json_object_set_new(o, "tokens_per_second", json_real(1e3 * b->batch * b->seq / ms));
+    json_object_set_new(o, "gflops", json_real(ane_network_step_flops(b->network) / ms / 1e6));
+    json_object_set_new(o, "peak_rss_mib", json_integer((json_int_t)peak_rss_mib()));
+    return o;
+}
+
+static void print_result(const json_t *o) {
+    printf("%s: %s, batch %lld, sequence %lld, %s, %lld threads\n",
+        json_string_value(json_object_get(o, "system")), json_string_value(json_object_get(o, "model")),
+        json_integer_value(json_object_get(o, "batch")), json_integer_value(json_object_get(o, "seq")),
+        json_string_value(json_object_get(o, "precision")),
+        json_integer_value(json_object_get(o, "threads")));
+    for (int i = 0; i < N_TIMES; i++) {
+        const json_t *t = json_object_get(o, time_names[i]);
+        printf("  %-13s median %9.2f  least %9.2f  most %9.2f\n", time_names[i],
+            json_real_value(json_object_get(t, "median")), json_real_value(json_object_get(t, "min")),
+            json_real_value(json_object_get(t, "max")));
+    }
+    printf("  %.0f tokens/s, %.1f GFLOP/s, peak memory %lld MiB\n",
+        json_real_value(json_object_get(o, "tokens_per_second")),
+        json_real_value(json_object_get(o, "gflops")),
+        json_integer_value(json_object_get(o, "peak_rss_mib")));
+}
+
+static int run(const cli_args *args, ane_error *e) {
+    bench b = {0};
+    bool ok = open_bench(args, &b, e) && run_steps(&b, e);
+    if (ok) {
+        json_t *o = result(args, &b);
+        if (!cli_flag(args, "json"))
+            print_result(o);
+        else
+            cli_put_json(json_incref(o));
+        json_decref(o);
+    }
+    free_bench(&b);
+    return ok ? CLI_OK : CLI_FAILED;
+}
+
+static const cli_option options[] = {
+    {.name = "model",
+        .letter = 'm',
+        .kind = CLI_CHOICE,
+        .value = "PRESET",
+        .choices = "stories260k|stories15m|stories42m|stories110m",
+        .fallback = "stories15m",
+        .help = "the shape"},
+    {.name = "batch",
+        .letter = 'b',
+        .kind = CLI_INT,
+        .value = "B",
+        .fallback = "1",
+        CLI_AT_LEAST(1),
+        .help = "sequences per batch"},
+    {.name = "seq",
+        .letter = 's',
+        .kind = CLI_INT,
+        .value = "S",
+        .fallback = "256",
+        CLI_AT_LEAST(1),
+        .help = "tokens per sequence"},
+    {.name = "steps",
+        .letter = 'n',
+        .kind = CLI_INT,
+        .value = "N",
+        .fallback = "12",
+        CLI_BETWEEN(1, 1000000),
+        .help = "steps that are timed, behind three that are not"},
+    {.name = "json", .kind = CLI_FLAG, .help = "print one JSON object"},
+    CLI_DEVICE_OPTIONS,
+    CLI_WEIGHTS_OPTION,
+    CLI_PLACEMENT_OPTIONS,
+    {0},
+};
+
+const cli_command cli_bench_train = {
+    .name = "bench train",
+    .summary = "time a training step",
+    .synopsis = (const char *const[]){"[--model PRESET] [options]", NULL},
+    .description = "Times whole training steps (forward, backward, AdamW) on random tokens: medians, and "
+                   "what they come to in "
+                   "tokens/s, GFLOP/s (products only, 2 per multiply-add) and peak memory of this process.",
+    .options = options,
+    .examples =
+        (const char *const[]){"anemone bench train --model stories110m --batch 1 --seq 256 --steps 12 --json",
+            "one object for a program to read", NULL},
+    .run = run,
+};

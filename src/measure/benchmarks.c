@@ -1,0 +1,9 @@
+/* benchmarks.c - which benchmarks there are: one row each; each lives in bench_NAME.c. */
+#include "measure/benchmarks.h"
+
+#include <stddef.h>
+
+const ane_benchmark *const ane_benchmarks[] = {
+    &ane_bench_peak,
+    NULL,
+};

@@ -1,0 +1,9 @@
+/* benchmarks.h - one benchmark a line; benchmarks.c puts them in the order in which "all" runs them. */
+#ifndef ANEMONE_MEASURE_BENCHMARKS_H
+#define ANEMONE_MEASURE_BENCHMARKS_H
+
+#include "measure/harness.h"
+
+extern const ane_benchmark ane_bench_peak;
+
+#endif
