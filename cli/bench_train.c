@@ -1,6 +1,7 @@
 /* bench_train.c - `anemone bench train`: how long a training step takes. */
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/profile.h"
 #include "cli/recipes.h"
 
 #include "anemone/train.h"
@@ -26,6 +27,7 @@ typedef struct bench {
     int64_t steps;
     double *ms[N_TIMES]; /* steps each */
     double loss;
+    ane_network_timers timers; /* of all steps */
 } bench;
 
 static void free_bench(bench *b) {
@@ -70,7 +72,8 @@ static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
     char spec[640];
     ane_placement placement;
     if (!cli_read_placement(args, &placement, &weights, e) ||
-        !cli_device_spec(args, weights, spec, sizeof spec, e))
+        !cli_device_spec(args, weights, spec, sizeof spec, e) ||
+        (cli_flag(args, "profile") && !cli_profile_spec(spec, sizeof spec, e)))
         return false;
     b->device = ane_device_open(spec, e);
     if (!b->device || !make_batch(b, c.vocab_size, e)) return false;
@@ -100,12 +103,21 @@ static bool run_step(bench *b, int threads, double ms[N_TIMES], ane_error *e) {
     return true;
 }
 
+static void add_timers(ane_network_timers *sum, ane_network_timers t) {
+    sum->embedding += t.embedding;
+    sum->loss += t.loss;
+    sum->products += t.products;
+    sum->scatter += t.scatter;
+}
+
 static bool run_steps(bench *b, ane_error *e) {
     int threads = ane_device_capabilities(b->device)->threads;
     for (int64_t i = -WARM_UP; i < b->steps; i++) {
         double ms[N_TIMES] = {0};
+        if (i == 0) ane_device_profile_reset(b->device);
         if (!run_step(b, threads, ms, e)) return false;
         for (int k = 0; i >= 0 && k < N_TIMES; k++) b->ms[k][i] = ms[k];
+        if (i >= 0) add_timers(&b->timers, ane_network_timers_get(b->network));
     }
     return true;
 }
@@ -137,6 +149,28 @@ static json_t *result(const cli_args *args, bench *b) {
     return o;
 }
 
+static double sum_of(const double *x, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += x[i];
+    return sum;
+}
+
+/* What the host does beside the device's plans, and what it must do at least. */
+static json_t *profile(const bench *b, ane_error *e) {
+    const ane_model_config *m = &b->weights->config;
+    double parameters = (double)ane_model_parameter_count(m), columns = (double)b->batch * b->seq;
+    double logits = columns * m->vocab_size, x = columns * m->dim, n = (double)b->steps;
+    const cli_host_work host[] = {
+        {"embedding", 0, 8 * x, b->timers.embedding / n},
+        {"loss", 0, 8 * logits, b->timers.loss / n},
+        {"weight gradients", ane_network_product_flops(b->network), 8 * parameters, b->timers.products / n},
+        {"embedding's gradient", 0, 12 * x, b->timers.scatter / n},
+        {"optimizer", 0, 28 * parameters, sum_of(b->ms[OPTIMIZER], b->steps) / n},
+    };
+    return cli_profile(
+        b->device, b->steps, sum_of(b->ms[STEP], b->steps) / n, (int)(sizeof host / sizeof *host), host, e);
+}
+
 static void print_result(const json_t *o) {
     printf("%s: %s, batch %lld, sequence %lld, %s, %lld threads\n",
         json_string_value(json_object_get(o, "system")), json_string_value(json_object_get(o, "model")),
@@ -158,14 +192,20 @@ static void print_result(const json_t *o) {
 static int run(const cli_args *args, ane_error *e) {
     bench b = {0};
     bool ok = open_bench(args, &b, e) && run_steps(&b, e);
+    json_t *steps = ok && cli_flag(args, "profile") ? profile(&b, e) : NULL;
+    ok = ok && (steps || !cli_flag(args, "profile"));
     if (ok) {
         json_t *o = result(args, &b);
-        if (!cli_flag(args, "json"))
+        if (!cli_flag(args, "json")) {
             print_result(o);
-        else
+            if (steps) cli_profile_print(steps);
+        } else {
+            if (steps) json_object_set(o, "profile", steps);
             cli_put_json(json_incref(o));
+        }
         json_decref(o);
     }
+    json_decref(steps);
     free_bench(&b);
     return ok ? CLI_OK : CLI_FAILED;
 }
@@ -199,6 +239,9 @@ static const cli_option options[] = {
         .fallback = "12",
         CLI_BETWEEN(1, 1000000),
         .help = "steps that are timed, behind three that are not"},
+    {.name = "profile",
+        .kind = CLI_FLAG,
+        .help = "every step of the device's plans against its own bound, sorted by time lost (CPU)"},
     {.name = "json", .kind = CLI_FLAG, .help = "print one JSON object"},
     CLI_DEVICE_OPTIONS,
     CLI_WEIGHTS_OPTION,

@@ -71,6 +71,20 @@ double ane_kernel_flops(const ane_kernel *k);
 /* The plan as text, one step a line: what runs, on what, how large. Caller frees. */
 char *ane_kernel_describe(const ane_kernel *k);
 
+/* One step of a kernel's plan: what it must do at each run, and how long all runs took together. */
+typedef struct ane_step_profile {
+    const char *kernel, *kind; /* the kernel's first output; "gemm", "chain", ... */
+    int kernel_index, step;    /* kernels in order of compilation; steps in order of the plan */
+    char what[128];            /* shapes */
+    double flops, bytes;       /* of one run: of its products, 2 per multiply-add; read and written once */
+    double ms;
+    int64_t runs; /* by all bindings */
+} ane_step_profile;
+/* The steps of every kernel of a CPU device that was opened with "profile=on"; 0 on any other. Fills at most `max` and
+ * returns how many there are. `kernel` lives as long as its kernel. No run may be under way. */
+int ane_device_profile(ane_device *d, ane_step_profile *steps, int max);
+void ane_device_profile_reset(ane_device *d);
+
 /* A buffer holds mil_type_bytes(type) bytes, zeroed, row-major and packed, aligned to 64. */
 ane_buffer *ane_buffer_new(ane_device *d, mil_type type, ane_error *e);
 void ane_buffer_free(ane_buffer *b);

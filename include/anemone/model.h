@@ -168,6 +168,9 @@ void ane_network_timers_reset(ane_network *n);
 double ane_network_step_flops(
     const ane_network *n); /* one forward and backward: products only, 2 per multiply-add */
 
+double ane_network_product_flops(
+    const ane_network *n); /* of those, what timers.products (or beside) is the time of */
+
 /* ---- decoder: one token (or a prompt) at a time with a key/value cache --------------------------------- */
 
 typedef struct ane_decoder ane_decoder;

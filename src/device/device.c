@@ -125,6 +125,14 @@ char *ane_kernel_describe(const ane_kernel *k) {
     return k->device->ops->kernel_describe(k);
 }
 
+int ane_device_profile(ane_device *d, ane_step_profile *steps, int max) {
+    return d->ops->profile ? d->ops->profile(d, steps, max) : 0;
+}
+
+void ane_device_profile_reset(ane_device *d) {
+    if (d->ops->profile_reset) d->ops->profile_reset(d);
+}
+
 /* ---- buffers ------------------------------------------------------------------------------------------- */
 
 ane_buffer *ane_buffer_new(ane_device *d, mil_type type, ane_error *e) {

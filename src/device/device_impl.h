@@ -28,6 +28,9 @@ typedef struct ane_device_ops {
     ane_memory_stats (*memory)(const ane_device *d);
     /* Add what the device counts elsewhere; NULL: nothing. */
     void (*counts)(ane_device *d, ane_device_counts *counts);
+    /* NULL: the device has no plans. */
+    int (*profile)(ane_device *d, ane_step_profile *steps, int max);
+    void (*profile_reset)(ane_device *d);
 } ane_device_ops;
 
 typedef struct ane_port {

@@ -183,6 +183,12 @@ void ane_network_timers_reset(ane_network *n) {
     memset(&n->timers, 0, sizeof n->timers);
 }
 
+double ane_network_product_flops(const ane_network *n) {
+    double flops = ane_stage_product_flops(n->head);
+    for (int i = 0; i < n->n_halves; i++) flops += ane_stage_product_flops(n->stages[i]);
+    return flops;
+}
+
 double ane_network_step_flops(const ane_network *n) {
     double flops = ane_stage_flops(n->head);
     for (int i = 0; i < n->n_halves; i++) flops += ane_stage_flops(n->stages[i]);

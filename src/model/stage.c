@@ -234,12 +234,14 @@ bool ane_stage_weights_changed(ane_stage *s, ane_error *e) {
     return true;
 }
 
-double ane_stage_flops(const ane_stage *s) {
-    double flops = ane_kernel_flops(s->forward);
-    if (s->backward) {
-        flops += ane_kernel_flops(s->backward);
-        for (int i = 0; i < s->gradient->n_param_grads; i++)
-            flops += ane_product_flops(&s->gradient->param_grads[i]);
-    }
+double ane_stage_product_flops(const ane_stage *s) {
+    double flops = 0;
+    for (int i = 0; s->gradient && i < s->gradient->n_param_grads; i++)
+        flops += ane_product_flops(&s->gradient->param_grads[i]);
     return flops * s->copies;
+}
+
+double ane_stage_flops(const ane_stage *s) {
+    double flops = ane_kernel_flops(s->forward) + (s->backward ? ane_kernel_flops(s->backward) : 0);
+    return flops * s->copies + ane_stage_product_flops(s);
 }

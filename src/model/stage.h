@@ -41,5 +41,6 @@ bool ane_stage_weights_changed(ane_stage *s, ane_error *e);
 
 /* Of one run of all copies: forward, backward and products. */
 double ane_stage_flops(const ane_stage *s);
+double ane_stage_product_flops(const ane_stage *s); /* of those, ane_stage_products */
 
 #endif

@@ -21,4 +21,10 @@ done
 for key in system model precision step_ms forward_ms backward_ms optimizer_ms; do prints "\"$key\":"; done
 succeeds bench train --model stories260k --batch 1 --seq 32 --steps 1
 prints "step_ms"
+succeeds bench train --model stories260k --batch 1 --seq 32 --steps 1 --profile
+prints "lost ms"
+prints "weight gradients"
+succeeds bench train --model stories260k --batch 1 --seq 32 --steps 1 --profile --json
+for key in bandwidth_gbs bound_ms timed_ms rows gbs kind; do prints "\"$key\":"; done
+fails 1 "only the device cpu has plans to profile" bench train --model stories260k --profile --device ane
 echo fine

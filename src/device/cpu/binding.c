@@ -187,15 +187,16 @@ static void add_redirected(const cpu_binding *b) {
 }
 
 static bool run_steps(const cpu_binding *b, ane_error *e) {
-    const cpu_kernel *k = kernel_of(b);
+    cpu_kernel *k = kernel_of(b);
     cpu_device *d = device_of(b);
     if (!ane_cpu_scratch_reserve(d, scratch_needed(b), e)) return false;
     find_bases(b);
     cpu_run r = {
         .device = d, .v = d->v, .threads = d->threads, .base = k->bases, .accumulate = k->accumulate};
     for (int32_t i = 0; i < k->plan.n_steps; i++)
-        if (!k->plan.steps[i].type->run(k->plan.steps[i].data, &r, e)) return false;
+        if (!ane_cpu_run_step(k, i, &r, e)) return false;
     add_redirected(b);
+    k->runs++;
     return true;
 }
 

@@ -250,20 +250,28 @@ static bool run_chain(const void *data, const cpu_run *r, ane_error *e) {
 static void describe_chain(const void *data, char *text, size_t size) {
     const cpu_chain *c = data;
     size_t n = (size_t)snprintf(text, size, "[");
-    double elements = 1;
-    for (int d = 0; d < c->rank && n < size; d++) {
+    for (int d = 0; d < c->rank && n < size; d++)
         n += (size_t)snprintf(text + n, size - n, "%s%lld", d ? ", " : "", (long long)c->dim[d]);
-        elements *= (double)c->dim[d];
-    }
     if (n < size) n += (size_t)snprintf(text + n, size - n, "]");
     static const char *const reductions[] = {"sum", "mean", "max"};
     for (int i = 0; i < c->n_instrs && n < size; i++)
         n += (size_t)snprintf(text + n, size - n, " %s", ane_cpu_map_name(c->instrs[i].op));
     for (int i = 0; i < c->n_sinks && n < size; i++)
         n += (size_t)snprintf(text + n, size - n, " reduce_%s", reductions[c->sinks[i].op]);
-    if (n < size)
-        snprintf(text + n, size - n, "; %d loads, %d stores, %.4g MB", c->n_loads, c->n_stores,
-            elements * 4e-6 * (c->n_loads + c->n_stores));
+    if (n < size) snprintf(text + n, size - n, "; %d loads, %d stores", c->n_loads, c->n_stores);
 }
 
-const cpu_step_type ane_cpu_chain_step = {"chain", run_chain, describe_chain};
+/* A dimension along which a view stands still is read or written once. */
+static cpu_work work_of_chain(const void *data) {
+    const cpu_chain *c = data;
+    cpu_work w = {0};
+    for (int v = 0; v < cpu_chain_views(c); v++) {
+        double bytes = sizeof(float);
+        for (int d = 0; d < c->rank; d++)
+            if (c->stride[v][d] != 0) bytes *= (double)c->dim[d];
+        w.bytes += bytes;
+    }
+    return w;
+}
+
+const cpu_step_type ane_cpu_chain_step = {"chain", run_chain, describe_chain, work_of_chain};

@@ -14,7 +14,7 @@ typedef struct options {
     int threads;
     ane_precision precision;
     const cpu_vectors *vectors;
-    bool late;
+    bool late, profiles;
 } options;
 
 static bool set_threads(options *o, const char *value, ane_error *e) {
@@ -49,11 +49,17 @@ static bool set_weights(options *o, const char *value, ane_error *e) {
                           "weights must be \"late\" (one change late), found \"%s\"", value);
 }
 
+static bool set_profile(options *o, const char *value, ane_error *e) {
+    o->profiles = strcmp(value, "on") == 0;
+    return o->profiles || strcmp(value, "off") == 0 ||
+           ane_fail(e, ANE_ERROR_ARGUMENT, "cpu", "profile must be on or off, found \"%s\"", value);
+}
+
 static const struct option {
     const char *name;
     bool (*set)(options *o, const char *value, ane_error *e);
 } known[] = {{"threads", set_threads}, {"precision", set_precision}, {"vectors", set_vectors},
-    {"weights", set_weights}};
+    {"weights", set_weights}, {"profile", set_profile}};
 
 static bool set_option(options *o, char *text, ane_error *e) {
     char *value = strchr(text, '=');
@@ -62,7 +68,7 @@ static bool set_option(options *o, char *text, ane_error *e) {
         if (strcmp(text, known[i].name) == 0) return known[i].set(o, value ? value : "", e);
     return ane_fail(e, ANE_ERROR_ARGUMENT, "cpu",
         "the device \"cpu\" has no option \"%s\"; its options: threads=N, precision=fp32|bf16|fp16, "
-        "vectors=avx512|avx2|baseline, weights=late",
+        "vectors=avx512|avx2|baseline, weights=late, profile=on|off",
         text);
 }
 
@@ -102,11 +108,18 @@ static void describe(ane_capabilities *c, const cpu_device *d) {
     snprintf(c->framework, sizeof c->framework, "%s", ane_gemm_library());
 }
 
+static bool make_locks(cpu_device *d) {
+    if (pthread_mutex_init(&d->run_lock, NULL) != 0) return false;
+    if (pthread_mutex_init(&d->kernels_lock, NULL) == 0) return true;
+    pthread_mutex_destroy(&d->run_lock);
+    return false;
+}
+
 static ane_device *cpu_open(const char *text, ane_error *e) {
     options o;
     if (!parse_options(&o, text, e)) return NULL;
     cpu_device *d = calloc(1, sizeof *d);
-    if (!d || pthread_mutex_init(&d->run_lock, NULL) != 0) {
+    if (!d || !make_locks(d)) {
         free(d);
         ane_fail(e, ANE_ERROR_MEMORY, "cpu", "no memory for the device");
         return NULL;
@@ -114,6 +127,7 @@ static ane_device *cpu_open(const char *text, ane_error *e) {
     d->base.ops = &ane_cpu_device;
     d->v = o.vectors;
     d->late = o.late;
+    d->profiles = o.profiles;
     d->threads = o.threads;
     describe(&d->base.capabilities, d);
     d->base.capabilities.precision = o.precision;
@@ -125,6 +139,7 @@ static void cpu_close(ane_device *device) {
     cpu_device *d = (cpu_device *)device;
     ane_cpu_memory_free(d, d->scratch, d->scratch_bytes);
     pthread_mutex_destroy(&d->run_lock);
+    pthread_mutex_destroy(&d->kernels_lock);
     free(d);
 }
 
@@ -187,4 +202,6 @@ const ane_device_ops ane_cpu_device = {
     .weights_changed = ane_cpu_weights_changed,
     .run = ane_cpu_run,
     .memory = memory,
+    .profile = ane_cpu_profile,
+    .profile_reset = ane_cpu_profile_reset,
 };

@@ -10,7 +10,10 @@
 struct cpu_device {
     ane_device base;
     const cpu_vectors *v;
-    bool late; /* new weights come in with the change after theirs */
+    bool late;     /* new weights come in with the change after theirs */
+    bool profiles; /* every step of every kernel is timed */
+    pthread_mutex_t kernels_lock;
+    struct cpu_kernel *kernels; /* all of them, oldest first, when it profiles */
     int threads;
     pthread_mutex_t
         run_lock; /* kernels run one at a time: each uses all threads, and all share the scratch */
@@ -25,6 +28,9 @@ typedef struct cpu_kernel {
     cpu_plan plan;
     void **bases;     /* per storage, filled at each run */
     bool *accumulate; /* per output */
+    double *step_ms;  /* per step, all runs together; NULL unless the device profiles */
+    int64_t runs;
+    struct cpu_kernel *next;
 } cpu_kernel;
 
 typedef struct cpu_buffer {
@@ -57,6 +63,13 @@ void ane_cpu_binding_free(ane_binding *b);
 bool ane_cpu_bind(ane_binding *b, int slot, ane_buffer *buffer, int flags, ane_error *e);
 bool ane_cpu_bind_weight(ane_binding *b, int weight, const float *master, ane_error *e);
 bool ane_cpu_weights_changed(ane_binding *b, ane_error *e);
+int ane_cpu_profile(ane_device *d, ane_step_profile *steps, int max);
+void ane_cpu_profile_reset(ane_device *d);
+/* Begin and end to count a kernel among those profiled; false (reported): no memory. */
+bool ane_cpu_profile_add(cpu_kernel *k, ane_error *e);
+void ane_cpu_profile_remove(cpu_kernel *k);
+/* Run step i, and time it when the device profiles. */
+bool ane_cpu_run_step(const cpu_kernel *k, int32_t i, const cpu_run *r, ane_error *e);
 bool ane_cpu_run(ane_binding *b, ane_run_stats *stats, ane_error *e);
 
 #endif

@@ -48,7 +48,7 @@ static bool build(cpu_kernel *k, const mil_function *f, ane_error *e) {
     pthread_mutex_lock(&d->run_lock);
     bool ok = ane_cpu_scratch_reserve(d, k->plan.scratch_bytes, e);
     pthread_mutex_unlock(&d->run_lock);
-    return ok;
+    return ok && (!d->profiles || ane_cpu_profile_add(k, e));
 }
 
 ane_kernel *ane_cpu_compile(ane_device *device, const mil_program *p, const mil_function *f, ane_error *e) {
@@ -71,6 +71,7 @@ ane_kernel *ane_cpu_compile(ane_device *device, const mil_program *p, const mil_
 
 void ane_cpu_kernel_free(ane_kernel *kernel) {
     cpu_kernel *k = (cpu_kernel *)kernel;
+    ane_cpu_profile_remove(k);
     mil_program_free(k->program);
     ane_arena_free(k->plan.arena);
     free(k);
@@ -79,15 +80,20 @@ void ane_cpu_kernel_free(ane_kernel *kernel) {
 char *ane_cpu_kernel_describe(const ane_kernel *kernel) {
     const cpu_kernel *k = (const cpu_kernel *)kernel;
     const cpu_plan *plan = &k->plan;
-    char line[1024];
+    char line[800];
     size_t size = 256 + (size_t)plan->n_steps * 1100, n = 0;
     char *text = malloc(size);
     if (!text) return NULL;
     n += (size_t)snprintf(text, size, "%d steps, %.4g GFLOP, %.4g MB of scratch\n", plan->n_steps,
         k->base.flops * 1e-9, (double)plan->scratch_bytes * 1e-6);
     for (int32_t i = 0; i < plan->n_steps && n < size; i++) {
-        plan->steps[i].type->describe(plan->steps[i].data, line, sizeof line);
-        n += (size_t)snprintf(text + n, size - n, "%3d %-8s %s\n", i, plan->steps[i].type->name, line);
+        const cpu_step *s = &plan->steps[i];
+        cpu_work work = s->type->work(s->data);
+        s->type->describe(s->data, line, sizeof line);
+        n += (size_t)snprintf(text + n, size - n, "%3d %-8s %s;", i, s->type->name, line);
+        if (work.flops > 0 && n < size)
+            n += (size_t)snprintf(text + n, size - n, " %.4g GFLOP,", work.flops * 1e-9);
+        if (n < size) n += (size_t)snprintf(text + n, size - n, " %.4g MB\n", work.bytes * 1e-6);
     }
     return text;
 }

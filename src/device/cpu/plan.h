@@ -79,10 +79,16 @@ typedef struct cpu_run {
     const bool *accumulate; /* per output: the one gemm that makes it adds to what is there */
 } cpu_run;
 
+/* What a step does at least: operations of its products, bytes that it reads and writes once. */
+typedef struct cpu_work {
+    double flops, bytes;
+} cpu_work;
+
 typedef struct cpu_step_type {
     const char *name;
     bool (*run)(const void *data, const cpu_run *r, ane_error *e);
-    void (*describe)(const void *data, char *text, size_t size); /* shapes, work, bytes */
+    void (*describe)(const void *data, char *text, size_t size); /* shapes */
+    cpu_work (*work)(const void *data);
 } cpu_step_type;
 
 typedef struct cpu_step {

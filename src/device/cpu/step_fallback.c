@@ -83,7 +83,15 @@ static void describe_fallback(const void *data, char *text, size_t size) {
         ane_cpu_view_print(&b->out[0], shape, sizeof shape));
 }
 
-const cpu_step_type ane_cpu_fallback_step = {"fallback", run_fallback, describe_fallback};
+static cpu_work work_of_fallback(const void *data) {
+    const cpu_fallback *b = data;
+    cpu_work w = {0};
+    for (int i = 0; i < b->n_in; i++) w.bytes += 4.0 * (double)ane_cpu_view_count(&b->in[i]);
+    for (int i = 0; i < b->n_out; i++) w.bytes += 4.0 * (double)ane_cpu_view_count(&b->out[i]);
+    return w;
+}
+
+const cpu_step_type ane_cpu_fallback_step = {"fallback", run_fallback, describe_fallback, work_of_fallback};
 
 /* The same at compile time. */
 bool ane_cpu_evaluate_constant(cpu_lower *l, const mil_operation *op, mil_array *out) {

@@ -71,11 +71,15 @@ static bool run_gemm(const void *data, const cpu_run *r, ane_error *e) {
 
 static void describe_gemm(const void *data, char *text, size_t size) {
     const cpu_gemm *s = data;
-    double m = (double)s->g.m, n = (double)s->g.n, k = (double)s->g.k, b = (double)s->batch;
-    snprintf(text, size, "%lld x [%lld, %lld]%s [%lld, %lld]%s; %.4g GFLOP, %.4g MB", (long long)s->batch,
-        (long long)s->g.m, (long long)s->g.k, s->g.transpose_a ? "T" : "", (long long)s->g.k,
-        (long long)s->g.n, s->g.transpose_b ? "T" : "", 2e-9 * m * n * k * b,
-        4e-6 * b * (m * k + k * n + m * n));
+    snprintf(text, size, "%lld x [%lld, %lld]%s [%lld, %lld]%s", (long long)s->batch, (long long)s->g.m,
+        (long long)s->g.k, s->g.transpose_a ? "T" : "", (long long)s->g.k, (long long)s->g.n,
+        s->g.transpose_b ? "T" : "");
 }
 
-const cpu_step_type ane_cpu_gemm_step = {"gemm", run_gemm, describe_gemm};
+static cpu_work work_of_gemm(const void *data) {
+    const cpu_gemm *s = data;
+    double m = (double)s->g.m, n = (double)s->g.n, k = (double)s->g.k, b = (double)s->batch;
+    return (cpu_work){2 * m * n * k * b, 4 * b * (m * k + k * n + m * n)};
+}
+
+const cpu_step_type ane_cpu_gemm_step = {"gemm", run_gemm, describe_gemm, work_of_gemm};

@@ -95,11 +95,16 @@ static bool run_move(const void *data, const cpu_run *r, ane_error *e) {
 static void describe_move(const void *data, char *text, size_t size) {
     const cpu_move *m = data;
     char shape[160];
-    snprintf(text, size, "%s%s; %.4g MB", ane_cpu_view_print(&m->out, shape, sizeof shape),
-        is_transpose(m) ? " transposed" : "", 2e-6 * m->elem * (double)ane_cpu_view_count(&m->out));
+    snprintf(text, size, "%s%s", ane_cpu_view_print(&m->out, shape, sizeof shape),
+        is_transpose(m) ? " transposed" : "");
 }
 
-const cpu_step_type ane_cpu_move_step = {"copy", run_move, describe_move};
+static cpu_work work_of_move(const void *data) {
+    const cpu_move *m = data;
+    return (cpu_work){.bytes = 2.0 * m->elem * (double)ane_cpu_view_count(&m->out)};
+}
+
+const cpu_step_type ane_cpu_move_step = {"copy", run_move, describe_move, work_of_move};
 
 /* ---- gather -------------------------------------------------------------------------------------------- */
 
@@ -124,11 +129,16 @@ static bool run_gather(const void *data, const cpu_run *r, ane_error *e) {
 
 static void describe_gather(const void *data, char *text, size_t size) {
     const cpu_gather *g = data;
-    snprintf(text, size, "%lld of %lld rows of %lld; %.4g MB", (long long)g->n_indices, (long long)g->size,
-        (long long)g->inner, 2e-6 * g->elem * (double)(g->outer * g->n_indices * g->inner));
+    snprintf(text, size, "%lld of %lld rows of %lld", (long long)g->n_indices, (long long)g->size,
+        (long long)g->inner);
 }
 
-const cpu_step_type ane_cpu_gather_step = {"gather", run_gather, describe_gather};
+static cpu_work work_of_gather(const void *data) {
+    const cpu_gather *g = data;
+    return (cpu_work){.bytes = 2.0 * g->elem * (double)(g->outer * g->n_indices * g->inner)};
+}
+
+const cpu_step_type ane_cpu_gather_step = {"gather", run_gather, describe_gather, work_of_gather};
 
 /* ---- conversions --------------------------------------------------------------------------------------- */
 
@@ -199,4 +209,10 @@ static void describe_convert(const void *data, char *text, size_t size) {
         (long long)c->count);
 }
 
-const cpu_step_type ane_cpu_convert_step = {"convert", run_convert, describe_convert};
+static cpu_work work_of_convert(const void *data) {
+    const cpu_convert *c = data;
+    mil_type type = mil_tensor(c->dtype, 1, &c->count);
+    return (cpu_work){.bytes = 4.0 * (double)c->count + (double)mil_type_bytes(&type)};
+}
+
+const cpu_step_type ane_cpu_convert_step = {"convert", run_convert, describe_convert, work_of_convert};

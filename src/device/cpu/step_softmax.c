@@ -107,12 +107,20 @@ static bool run_softmax(const void *data, const cpu_run *r, ane_error *e) {
     return true;
 }
 
-static void describe_softmax(const void *data, char *text, size_t size) {
-    const cpu_softmax *s = data;
+static double elements(const cpu_softmax *s) {
     double count = (double)s->n;
     for (int d = 0; d < s->rank; d++) count *= (double)s->dim[d];
-    snprintf(text, size, "%.0f lines of %lld%s; %.4g MB", count / (double)s->n, (long long)s->n,
-        s->by_rows ? "" : ", side by side", 8e-6 * count);
+    return count;
 }
 
-const cpu_step_type ane_cpu_softmax_step = {"softmax", run_softmax, describe_softmax};
+static void describe_softmax(const void *data, char *text, size_t size) {
+    const cpu_softmax *s = data;
+    snprintf(text, size, "%.0f lines of %lld%s", elements(s) / (double)s->n, (long long)s->n,
+        s->by_rows ? "" : ", side by side");
+}
+
+static cpu_work work_of_softmax(const void *data) {
+    return (cpu_work){.bytes = 2 * sizeof(float) * elements(data)};
+}
+
+const cpu_step_type ane_cpu_softmax_step = {"softmax", run_softmax, describe_softmax, work_of_softmax};
