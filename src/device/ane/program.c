@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "device/ane/folder.h"
-#include "device/ane/foundation.h"
+#include "device/ane/model.h"
 #include "device/ane/program_cache.h"
 
 #include <stdio.h>
@@ -43,66 +43,6 @@ static void pause_ms(const ane_budget *b, long ms) {
     if (b->fw->emulated) return;
     const struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
     nanosleep(&t, NULL);
-}
-
-/* ---- descriptor and model ------------------------------------------------------------------------------------ */
-
-/* {path: {"offset": 0, "data": bytes}}; empty, never nil, without files: nil crashes. */
-static objc_id weights_of(const ane_framework *fw, int n, const ane_weight_file *files, ane_error *e) {
-    objc_id *keys = calloc(2 * (size_t)n + 1, sizeof *keys);
-    if (!keys) {
-        ane_fail(e, ANE_ERROR_MEMORY, "ane", "no memory for a dictionary");
-        return NULL;
-    }
-    objc_id *values = keys + n;
-    const objc_id names[2] = {ane_ns_string(fw, "offset", e), ane_ns_string(fw, "data", e)};
-    for (int i = 0; i < n; i++) {
-        const objc_id entry[2] = {ane_ns_number(fw, 0, e), ane_ns_data(fw, files[i].data, files[i].size, e)};
-        keys[i] = ane_ns_string(fw, files[i].path, e);
-        values[i] = ane_ns_dictionary(fw, names, entry, 2, e);
-    }
-    objc_id weights = ane_ns_dictionary(fw, keys, values, (unsigned long)n, e);
-    free(keys);
-    return weights;
-}
-
-static objc_id descriptor_of(const ane_framework *fw, const char *text, objc_id weights, ane_error *e) {
-    ane_message m;
-    objc_id data = ane_ns_data(fw, text, strlen(text), e);
-    objc_id class = ane_class(fw, "_ANEInMemoryModelDescriptor", e);
-    if (!weights || !data || !ane_message_find(fw, class, "modelWithMILText:weights:optionsPlist:", &m, e))
-        return NULL;
-    objc_id descriptor =
-        ANE_SEND(m, objc_id, (objc_id, objc_selector, objc_id, objc_id, objc_id), data, weights, NULL);
-    if (!descriptor) {
-        ane_fail(e, ANE_ERROR_DEVICE, "descriptor", "the framework made no descriptor of the program");
-        ane_hint(e, "Run `anemone doctor`.");
-    }
-    return descriptor;
-}
-
-static objc_id model_of(const ane_framework *fw, objc_id descriptor, ane_error *e) {
-    ane_message m;
-    objc_id class = ane_class(fw, "_ANEInMemoryModel", e);
-    if (!descriptor || !ane_message_find(fw, class, "inMemoryModelWithDescriptor:", &m, e)) return NULL;
-    objc_id model = ANE_SEND(m, objc_id, (objc_id, objc_selector, objc_id), descriptor);
-    if (!model) ane_fail(e, ANE_ERROR_DEVICE, "model", "the framework made no model of a descriptor");
-    return model;
-}
-
-static bool write_weights(const ane_program *p, int n, const ane_weight_file *files, ane_error *e) {
-    static const char prefix[] = "@model_path/";
-    for (int i = 0; i < n; i++)
-        if (!ane_folder_write(p->folder, files[i].path + sizeof prefix - 1, files[i].data, files[i].size, e))
-            return false;
-    return true;
-}
-
-/* The compiler reads files, though it was given the same bytes. */
-static bool write_files(
-    const ane_program *p, const char *text, int n, const ane_weight_file *files, ane_error *e) {
-    return ane_folder_make(p->folder, e) && ane_folder_write(p->folder, "model.mil", text, strlen(text), e) &&
-           write_weights(p, n, files, e);
 }
 
 /* ---- compile, load, unload ----------------------------------------------------------------------------------- */
@@ -226,24 +166,9 @@ static bool make_ready(ane_program *p, const char *key, ane_error *e) {
 
 static bool build(
     ane_program *p, const char *text, int n, const ane_weight_file *files, const char *key, ane_error *e) {
-    /* One setup made no descriptor without weights (imperatormk): a file that the text does not name changes nothing. */
-    static const ane_weight_file unused = {"@model_path/weights/unused.bin", "", 1};
-    const ane_framework *fw = p->budget->fw;
-    ane_error none = {0};
-    objc_id descriptor = descriptor_of(fw, text, weights_of(fw, n, files, e), n ? e : &none);
-    if (!descriptor && n == 0) {
-        files = &unused;
-        n = 1;
-        descriptor = descriptor_of(fw, text, weights_of(fw, n, files, e), e);
-    }
-    p->model = ane_retain(fw, model_of(fw, descriptor, e));
-    if (!p->model) return false;
-    const char *hex = ane_ns_text(fw, ane_send(fw, p->model, "hexStringIdentifier", e));
-    if (!*hex || strchr(hex, '/'))
-        return ane_fail(
-            e, ANE_ERROR_DEVICE, "model", "the model's identifier \"%s\" cannot be a folder's name", hex);
-    p->folder = ane_folder_path(fw, hex, e);
-    return p->folder && write_files(p, text, n, files, e) && make_ready(p, key, e);
+    p->model = ane_model_new(p->budget->fw, text, n, files, e);
+    p->folder = p->model ? ane_model_folder(p->budget->fw, p->model, e) : NULL;
+    return p->folder && ane_model_write(p->folder, text, n, files, e) && make_ready(p, key, e);
 }
 
 /* The limit is told by nothing but the same error that a bad program gets (ane-spec 1.8): so a program that is known to
@@ -341,7 +266,7 @@ bool ane_program_reload(ane_program *p, int n_files, const ane_weight_file *file
     void *pool = ane_pool_push(b->fw);
     pthread_mutex_lock(&b->lock);
     unload(p);
-    bool ok = write_weights(p, n_files, files, e) && ane_program_load(p, e);
+    bool ok = ane_model_write_weights(p->folder, n_files, files, e) && ane_program_load(p, e);
     pthread_mutex_unlock(&b->lock);
     ane_pool_pop(b->fw, pool);
     return ok;

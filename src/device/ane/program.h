@@ -3,6 +3,7 @@
 #ifndef ANEMONE_DEVICE_ANE_PROGRAM_H
 #define ANEMONE_DEVICE_ANE_PROGRAM_H
 
+#include "device/ane/model.h"
 #include "device/ane/surface.h"
 #include "device/ane/timed.h"
 
@@ -37,13 +38,6 @@ typedef struct ane_budget {
 
 bool ane_budget_init(ane_budget *b, const ane_framework *fw, ane_error *e);
 void ane_budget_destroy(ane_budget *b);
-
-/* A whole blob file. */
-typedef struct ane_weight_file {
-    const char *path; /* "@model_path/weights/w0.bin" */
-    const void *data;
-    size_t size;
-} ane_weight_file;
 
 /* Stands in a text where its program's name shall be. No other program, of this process or another, gets the same:
  * none shares its folder, whatever their text and weights. */
