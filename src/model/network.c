@@ -17,8 +17,7 @@ ane_placement ane_network_placement(const ane_network *n) {
     return n->placement;
 }
 
-/* Add the time since *mark to a timer and start anew, so that nothing between two laps is lost. */
-static void lap(double *mark, double *timer) {
+void ane_network_lap(double *mark, double *timer) {
     double t = ane_clock_ms();
     *timer += t - *mark;
     *mark = t;
@@ -43,32 +42,14 @@ static bool embed(ane_network *n, const int32_t *tokens, ane_error *e) {
     return ane_floats_close(n->x[0], ANE_WRITE, n->staging[0], e);
 }
 
-/* Tokens to logits. */
+/* Tokens to x[K]. */
 static bool forward(ane_network *n, const int32_t *tokens, double *mark, ane_error *e) {
     if (!embed(n, tokens, e)) return false;
-    lap(mark, &n->timers.embedding);
+    ane_network_lap(mark, &n->timers.embedding);
     for (int k = 0; k < n->n_segments; k++)
         if (!ane_stage_forward(n->stages[k % n->n_halves], k / n->n_halves, e)) return false;
-    lap(mark, &n->timers.forward);
-    if (n->head_x && !ane_copy_floats(n->head_x, ane_network_x(n, n->n_segments), e)) return false;
-    if (!ane_stage_forward(n->head, 0, e)) return false;
-    lap(mark, &n->timers.head);
+    ane_network_lap(mark, &n->timers.forward);
     return true;
-}
-
-/* Logits to the mean loss; with gradients, the logits become scale * d(loss)/d(logits). */
-static bool reduce_loss(ane_network *n, const int32_t *targets, double scale, double *loss, ane_error *e) {
-    ane_access access = n->gradients ? ANE_READ_WRITE : ANE_READ;
-    float *logits = ane_floats_open(n->logits, access, n->staging[0], e);
-    if (!logits) return false;
-    int32_t counted = 0;
-    for (int32_t i = 0; i < n->columns; i++) counted += targets[i] >= 0;
-    double share = counted > 0 ? 1.0 / counted : 0, sum = 0;
-    ane_cross_entropy(logits, n->weights->config.vocab_size, n->columns, targets, (float)(scale * share),
-        n->gradients != NULL, n->column_loss, n->threads);
-    for (int32_t i = 0; i < n->columns; i++) sum += n->column_loss[i];
-    *loss = sum * share;
-    return ane_floats_close(n->logits, access, n->staging[0], e);
 }
 
 static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
@@ -79,23 +60,13 @@ static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
     return ane_floats_close(n->d[0], ANE_READ, n->staging[0], e);
 }
 
-/* The products of the copy whose backward has just run: now, or beside what comes next. */
-static bool products(ane_network *n, ane_stage *s, int copy, ane_error *e) {
+bool ane_network_products(ane_network *n, ane_stage *s, int copy, ane_error *e) {
     return n->products_beside ? ane_beside_products(&n->beside, s, copy, n->beside_staging, n->threads, e)
                               : ane_stage_products(s, copy, n->staging, n->threads, e);
 }
 
-static bool backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e) {
+bool ane_network_backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e) {
     return (!n->products_beside || ane_beside_make_room(&n->beside, e)) && ane_stage_backward(s, copy, e);
-}
-
-static bool backward_head(ane_network *n, double *mark, ane_error *e) {
-    if (!backward_stage(n, n->head, 0, e)) return false;
-    if (n->head_d && !ane_copy_floats(ane_network_d(n, n->n_segments), n->head_d, e)) return false;
-    lap(mark, &n->timers.backward);
-    bool ok = products(n, n->head, 0, e);
-    lap(mark, &n->timers.products);
-    return ok;
 }
 
 /* d[k] = d[k+1] + norm'(x[k], d_normed): what the segment's own backward left to the host. */
@@ -110,23 +81,22 @@ static bool backward_norm(ane_network *n, int k, ane_error *e) {
 static bool backward_segment(ane_network *n, int k, double *mark, ane_error *e) {
     ane_stage *s = n->stages[k % n->n_halves];
     int copy = k / n->n_halves;
-    if (!backward_stage(n, s, copy, e)) return false;
-    lap(mark, &n->timers.backward);
+    if (!ane_network_backward_stage(n, s, copy, e)) return false;
+    ane_network_lap(mark, &n->timers.backward);
     if (n->norms.stage && !backward_norm(n, k, e)) return false;
-    lap(mark, &n->timers.norms);
-    bool ok = products(n, s, copy, e);
-    lap(mark, &n->timers.products);
+    ane_network_lap(mark, &n->timers.norms);
+    bool ok = ane_network_products(n, s, copy, e);
+    ane_network_lap(mark, &n->timers.products);
     return ok;
 }
 
 static bool backward(ane_network *n, const int32_t *tokens, double *mark, ane_error *e) {
-    if (!backward_head(n, mark, e)) return false;
     for (int k = n->n_segments - 1; k >= 0; k--)
         if (!backward_segment(n, k, mark, e)) return false;
     if (n->products_beside && !ane_beside_finish(&n->beside, e)) return false;
-    lap(mark, &n->timers.backward);
+    ane_network_lap(mark, &n->timers.backward);
     bool ok = scatter(n, tokens, e);
-    lap(mark, &n->timers.scatter);
+    ane_network_lap(mark, &n->timers.scatter);
     return ok;
 }
 
@@ -134,9 +104,8 @@ static bool backward(ane_network *n, const int32_t *tokens, double *mark, ane_er
 static bool loss_and_gradients(
     ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e) {
     double mark = ane_clock_ms();
-    if (!forward(n, tokens, &mark, e) || !reduce_loss(n, targets, scale, loss, e)) return false;
-    lap(&mark, &n->timers.loss);
-    bool ok = !n->gradients || backward(n, tokens, &mark, e);
+    bool ok = forward(n, tokens, &mark, e) && ane_network_head_loss(n, targets, scale, loss, &mark, e) &&
+              (!n->gradients || backward(n, tokens, &mark, e));
     if (n->products_beside) ok = ane_beside_finish(&n->beside, e) && ok;
     return ok;
 }
@@ -160,11 +129,8 @@ bool ane_network_loss(
 bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, ane_error *e) {
     double mark = ane_clock_ms();
     if (!check_ids(n, tokens, 0, "Token", e) || !forward(n, tokens, &mark, e)) return false;
-    const float *z = ane_floats_open(n->logits, ANE_READ, n->staging[0], e);
-    if (!z) return false;
-    ane_transpose(logits, z, n->weights->config.vocab_size, n->columns, n->threads);
-    bool ok = ane_floats_close(n->logits, ANE_READ, n->staging[0], e);
-    lap(&mark, &n->timers.head);
+    bool ok = ane_network_head_logits(n, logits, e);
+    ane_network_lap(&mark, &n->timers.head);
     return ok;
 }
 
@@ -190,7 +156,7 @@ double ane_network_product_flops(const ane_network *n) {
 }
 
 double ane_network_step_flops(const ane_network *n) {
-    double flops = ane_stage_flops(n->head);
+    double flops = ane_stage_flops(n->head) * (n->columns / n->head_columns);
     for (int i = 0; i < n->n_halves; i++) flops += ane_stage_flops(n->stages[i]);
     return flops;
 }

@@ -35,8 +35,10 @@ struct ane_network {
     int n_x;
     ane_buffer **x; /* [1, dim, 1, columns] each */
     ane_buffer *d[ANE_D];
-    ane_buffer *logits;          /* [1, vocab, 1, columns], the head's; after the loss its gradient */
-    ane_buffer *head_x, *head_d; /* the head's x[K] and d[K] when it is on the host, else NULL */
+    int32_t head_columns; /* that the head works on at a time; a divisor of columns */
+    ane_buffer *logits;   /* [1, vocab, 1, head_columns], the head's; after the loss its gradient */
+    ane_buffer *head_x,
+        *head_d; /* its part of x[K] and d[K], on the host or when that is not all; else NULL */
     ane_buffer *rope_cos, *rope_sin;
     float *staging[2];        /* where buffers are converted; NULL when the device takes fp32 */
     float *beside_staging[2]; /* the same for products beside */
@@ -48,5 +50,18 @@ struct ane_network {
 
 ane_buffer *ane_network_x(const ane_network *n, int segment);
 ane_buffer *ane_network_d(const ane_network *n, int segment);
+/* Add the time since *mark to a timer and start anew, so that nothing between two laps is lost. */
+void ane_network_lap(double *mark, double *timer);
+/* A copy's backward, when there is room for what it makes; then its products: now, or beside what comes next. */
+bool ane_network_backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e);
+bool ane_network_products(ane_network *n, ane_stage *s, int copy, ane_error *e);
+
+/* How many columns a head that takes fp32 works on at a time (network_head.c). */
+int32_t ane_network_head_columns(int32_t columns);
+/* x[K] to the mean loss and, with gradients, to d[K] and the gradients of the head's weights. */
+bool ane_network_head_loss(
+    ane_network *n, const int32_t *targets, double scale, double *loss, double *mark, ane_error *e);
+/* x[K] to logits [columns, vocab]. */
+bool ane_network_head_logits(ane_network *n, float *logits, ane_error *e);
 
 #endif

@@ -27,10 +27,12 @@ static ane_device *head_device(const ane_network *n) {
 
 static bool make_head_buffers(ane_network *n, ane_error *e) {
     const ane_model_config *c = &n->weights->config;
-    if (!new_buffer(head_device(n), c->vocab_size, n->columns, &n->logits, e)) return false;
-    if (n->placement.head != ANE_PLACE_HOST) return true;
-    return new_buffer(n->host, c->dim, n->columns, &n->head_x, e) &&
-           (!n->gradients || new_buffer(n->host, c->dim, n->columns, &n->head_d, e));
+    ane_device *d = head_device(n);
+    n->head_columns = dtype_of(d) == MIL_FP32 ? ane_network_head_columns(n->columns) : n->columns;
+    if (!new_buffer(d, c->vocab_size, n->head_columns, &n->logits, e)) return false;
+    if (n->placement.head != ANE_PLACE_HOST && n->head_columns == n->columns) return true;
+    return new_buffer(d, c->dim, n->head_columns, &n->head_x, e) &&
+           (!n->gradients || new_buffer(d, c->dim, n->head_columns, &n->head_d, e));
 }
 
 static bool make_norm_buffers(ane_network *n, ane_error *e) {
@@ -65,8 +67,8 @@ static int64_t larger(int64_t a, int64_t b) {
 /* Room for the largest tensor that the host converts: an activation, or a gradient that the device formed. */
 static int64_t staged_floats(const ane_network *n) {
     const ane_model_config *c = &n->weights->config;
-    int64_t widest =
-        larger(larger(c->vocab_size, c->hidden_dim), larger(c->dim, (int64_t)c->n_heads * c->head_dim));
+    int64_t logits = n->head_x ? 0 : c->vocab_size;
+    int64_t widest = larger(larger(logits, c->hidden_dim), larger(c->dim, (int64_t)c->n_heads * c->head_dim));
     int64_t matrix = n->placement.dw == ANE_PLACE_DEVICE ? widest * c->dim : 0;
     return larger(widest * n->columns, matrix);
 }
@@ -125,7 +127,7 @@ static bool make_head(ane_network *n, ane_error *e) {
     if (!p) return false;
     ane_stage_options o = options_of(n, 1);
     if (n->placement.head == ANE_PLACE_HOST) o.device_products = false;
-    ane_llama_head(p, &n->weights->config, n->columns, dtype_of(head_device(n)));
+    ane_llama_head(p, &n->weights->config, n->head_columns, dtype_of(head_device(n)));
     return (n->head = ane_stage_new(head_device(n), p, &o, e)) != NULL;
 }
 

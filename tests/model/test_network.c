@@ -2,6 +2,8 @@
  */
 #include "model/golden.h"
 
+#include "model/network.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,8 +249,59 @@ static void refused(void **state) {
     drop(&f);
 }
 
+/* ---- chunks of the head -------------------------------------------------------------------------------------- */
+
+static ane_weights *tiny_weights(void) {
+    ane_error e = {0};
+    const ane_model_config c = {.dim = 16,
+        .hidden_dim = 32,
+        .n_layers = 1,
+        .n_heads = 2,
+        .n_kv_heads = 1,
+        .head_dim = 8,
+        .vocab_size = 50,
+        .max_seq = 1024,
+        .norm_eps = 1e-5f,
+        .rope_theta = 10000,
+        .bos_id = -1,
+        .eos_id = -1};
+    ane_weights *w = ane_weights_new(&c, &e);
+    assert_ok(w, &e);
+    ane_weights_init(w, 7);
+    return w;
+}
+
+/* 640 columns are two chunks for the head; two batches of 320 are one each. */
+static void head_in_chunks(void **state) {
+    (void)state;
+    enum { SEQ = 160, BATCH = 4, COLUMNS = SEQ * BATCH, HALF = COLUMNS / 2, VOCAB = 50 };
+    ane_error e = {0};
+    static int32_t tokens[COLUMNS], targets[COLUMNS];
+    for (int i = 0; i < COLUMNS; i++) tokens[i] = i * 31 % VOCAB, targets[i] = i * 17 % VOCAB;
+    assert_int_equal(ane_network_head_columns(COLUMNS), HALF);
+    assert_int_equal(ane_network_head_columns(512), 512);
+    assert_int_equal(ane_network_head_columns(2048), 512);
+    assert_int_equal(ane_network_head_columns(521), 521); /* a prime: whole */
+    fixture all = make("cpu:threads=2", tiny_weights(), true, BATCH, SEQ),
+            half = make("cpu:threads=2", tiny_weights(), true, BATCH / 2, SEQ);
+    double loss, first, second;
+    assert_ok(ane_network_loss(all.network, tokens, targets, 1, &loss, &e), &e);
+    assert_ok(ane_network_loss(half.network, tokens, targets, 0.5, &first, &e), &e);
+    assert_ok(ane_network_loss(half.network, tokens + HALF, targets + HALF, 0.5, &second, &e), &e);
+    assert_true(fabs(loss - (first + second) / 2) < 1e-6);
+    assert_close(all.gradients->data, half.gradients->data, (int)all.gradients->count, 1e-6);
+    static float logits[COLUMNS * VOCAB], expected[COLUMNS * VOCAB];
+    assert_ok(ane_network_logits(all.network, tokens, logits, &e), &e);
+    assert_ok(ane_network_logits(half.network, tokens, expected, &e), &e);
+    assert_ok(ane_network_logits(half.network, tokens + HALF, expected + HALF * VOCAB, &e), &e);
+    assert_close(logits, expected, COLUMNS * VOCAB, 1e-5);
+    drop(&all);
+    drop(&half);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(head_in_chunks),
         cmocka_unit_test(loss_and_gradients_of_pytorch),
         cmocka_unit_test(logits_of_pytorch),
         cmocka_unit_test(half_precision),
