@@ -20,7 +20,9 @@ static const char *text(const json_t *row, const char *name) {
 /* Four digits that matter, without an exponent where that is readable. */
 static const char *number(double x, char *out) {
     double size = x < 0 ? -x : x;
-    if (size != 0 && (size < 1e-4 || size >= 1e7))
+    if (size < 1e7 && x == (double)(long)x)
+        snprintf(out, WIDEST_CELL, "%ld", (long)x);
+    else if (size < 1e-4 || size >= 1e7)
         snprintf(out, WIDEST_CELL, "%.3g", x);
     else
         snprintf(out, WIDEST_CELL, "%.*f",
@@ -44,7 +46,26 @@ static int column_of(columns *c, const char *metric) {
     return i;
 }
 
+/* A row that is a sentence, made from the others. */
+static bool is_conclusion(const json_t *row) {
+    return json_object_get(row, "note") != NULL;
+}
+
+static void put_conclusion(const json_t *row) {
+    json_t *metrics = json_object_get(row, "metrics"), *x;
+    const char *key;
+    char cell[WIDEST_CELL];
+    printf("  %s: %s (", text(row, "case"), text(row, "note"));
+    const char *between = "";
+    json_object_foreach(metrics, key, x) {
+        printf("%s%s %s", between, key, number(json_number_value(x), cell));
+        between = ", ";
+    }
+    puts(")");
+}
+
 static void widen(columns *c, const json_t *row) {
+    if (is_conclusion(row)) return;
     json_t *metrics = json_object_get(row, "metrics"), *x;
     const char *key;
     char cell[WIDEST_CELL];
@@ -69,6 +90,10 @@ static void put_time(const json_t *row, const char *name, bool with_interval) {
 
 static void put_row(const columns *c, const json_t *row) {
     char cell[WIDEST_CELL];
+    if (is_conclusion(row)) {
+        put_conclusion(row);
+        return;
+    }
     printf("  %-*s", c->name_width, text(row, "case"));
     if (strcmp(text(row, "status"), "ok") != 0) {
         printf("  %s: %s\n", text(row, "status"), text(row, "error"));
@@ -80,7 +105,7 @@ static void put_row(const columns *c, const json_t *row) {
         const json_t *x = json_object_get(json_object_get(row, "metrics"), c->metric[i]);
         printf("  %*s", c->width[i], x ? number(json_number_value(x), cell) : "");
     }
-    printf("%s\n", json_object_get(row, "verified") ? "" : "  not compared");
+    puts(json_object_get(row, "verified") ? "" : "  not compared");
 }
 
 static bool is_modelled(const json_t *results) {

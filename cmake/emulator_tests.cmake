@@ -25,7 +25,7 @@ endif()
 
 # GNUstep takes some memory once and for all, and its locks are taken in two orders: neither is ours.
 get_property(tests DIRECTORY PROPERTY TESTS)
-list(FILTER tests INCLUDE REGEX "(^|\\.)emulator(\\.|$)|^device\\.ane_|^train\\.(quirk|fault)|^cli\\.")
+list(FILTER tests INCLUDE REGEX "(^|\\.)emulator(\\.|$)|^device\\.ane_|^train\\.(quirk|fault)|^measure\\.|^cli\\.")
 set_tests_properties(${tests} PROPERTIES TIMEOUT 300 ENVIRONMENT
   "ANEMONE_CACHE=${ANEMONE_TEST_CACHE};OMP_WAIT_POLICY=passive;LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/emulator/lsan.supp;ASAN_OPTIONS=fast_unwind_on_malloc=0;\
 TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/emulator/tsan.supp")

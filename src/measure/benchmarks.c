@@ -5,5 +5,8 @@
 
 const ane_benchmark *const ane_benchmarks[] = {
     &ane_bench_peak,
+    &ane_bench_dispatch,
+    &ane_bench_sram,
+    &ane_bench_sram_fine,
     NULL,
 };

@@ -5,5 +5,7 @@
 #include "measure/harness.h"
 
 extern const ane_benchmark ane_bench_peak;
+extern const ane_benchmark ane_bench_dispatch;
+extern const ane_benchmark ane_bench_sram, ane_bench_sram_fine;
 
 #endif

@@ -99,29 +99,30 @@ static mil_value lut4(mil_function *f, mil_type type, const float *x, void *room
     return w;
 }
 
+static mil_value stored_as(
+    mil_function *f, mil_type type, const char *kind, const float *x, void *room, float limit) {
+    if (strcmp(kind, "fp16") == 0) return plain(f, type, x, room);
+    if (strcmp(kind, "int8") == 0) return int8(f, type, x, room, limit);
+    if (strcmp(kind, "int4") == 0) return int4(f, type, x, room, limit, false);
+    if (strcmp(kind, "int4-block") == 0) return int4(f, type, x, room, limit, true);
+    if (strcmp(kind, "lut4") == 0) return lut4(f, type, x, room, limit);
+    ane_fail(&f->program->error, ANE_ERROR_ARGUMENT, "bench", "there are no weights \"%s\"", kind);
+    return MIL_NONE;
+}
+
 mil_value ane_program_weight(
     mil_function *f, int64_t out, int64_t in, mil_dtype dtype, const char *weights, uint64_t stream) {
     const mil_type type = mil_tensor(dtype, 4, (int64_t[]){out, in, 1, 1});
     const float limit = sqrtf(3.f / (float)in); /* deviation 1 / sqrt(in) */
-    const char *kind = weights ? weights : "fp16";
     size_t n = (size_t)(out * in);
     float *x = malloc(n * sizeof *x);
-    void *room = malloc(n * sizeof(float));
+    void *room = malloc(n * sizeof(float)); /* used where they are stored in another way */
     mil_value w = MIL_NONE;
     if (!x || !room)
         ane_fail(&f->program->error, ANE_ERROR_MEMORY, "bench", "no memory for %zu weights", n);
     else {
         draw(x, (int64_t)n, stream, limit);
-        if (strcmp(kind, "fp16") == 0)
-            w = plain(f, type, x, room);
-        else if (strcmp(kind, "int8") == 0)
-            w = int8(f, type, x, room, limit);
-        else if (strncmp(kind, "int4", 4) == 0)
-            w = int4(f, type, x, room, limit, kind[4] != 0);
-        else if (strcmp(kind, "lut4") == 0)
-            w = lut4(f, type, x, room, limit);
-        else
-            ane_fail(&f->program->error, ANE_ERROR_ARGUMENT, "bench", "there are no weights \"%s\"", kind);
+        w = stored_as(f, type, weights ? weights : "fp16", x, room, limit);
     }
     free(x);
     free(room);
