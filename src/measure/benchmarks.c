@@ -8,5 +8,9 @@ const ane_benchmark *const ane_benchmarks[] = {
     &ane_bench_dispatch,
     &ane_bench_sram,
     &ane_bench_sram_fine,
+    &ane_bench_eval,
+    &ane_bench_paths,
+    &ane_bench_qos,
+    &ane_bench_attention,
     NULL,
 };

@@ -1,9 +1,11 @@
 /* timing.c - warm-up, repetitions, and what is too fast to be true. */
 #include "base/clock.h"
+#include "base/peak.h"
 #include "measure/harness.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     WARM_UPS = 3,
@@ -11,6 +13,7 @@ enum {
     LEAST_RUNS = 3,    /* whatever the limit is */
     RUNS_FOR_CI = 10,  /* before an interval is believed */
     MOST_RUNS = 1000000,
+    PEAK_MEASUREMENTS = 5,
 };
 
 /* Margins: a recorded peak is what someone reached, not what the chip can do; a dispatch of a tenth of the recorded time was
@@ -39,9 +42,20 @@ bool ane_bench_possible(const ane_bench *b, const ane_subject *s, double ms, ane
     return ane_hint(e, "Nothing of this case was kept. Run `anemone doctor`.");
 }
 
+/* A CPU's peak is measured when the benchmark is opened: where others kept the processor busy just then, it is too low, and
+ * honest times look impossible. Before one is refused it is measured again. */
+static void look_at_peak_again(ane_bench *b, const ane_subject *s, double ms) {
+    const ane_capabilities *c = b->capabilities;
+    if (strcmp(c->device, "cpu") != 0 || !(ms > 0)) return;
+    for (int i = 0; i < PEAK_MEASUREMENTS && ms < ane_bench_bound_ms(b, s); i++)
+        b->peak_gflops = fmax(b->peak_gflops, ane_peak_flops(c->threads) * 1e-9);
+}
+
 static bool run(ane_bench *b, const ane_subject *s, ane_run_stats *stats, ane_error *e) {
     *stats = (ane_run_stats){0};
-    return s->run(s->context, stats, e) && ane_bench_possible(b, s, stats->device_ms, e);
+    if (!s->run(s->context, stats, e)) return false;
+    look_at_peak_again(b, s, stats->device_ms);
+    return ane_bench_possible(b, s, stats->device_ms, e);
 }
 
 bool ane_bench_warm(ane_bench *b, const ane_subject *s, ane_error *e) {
