@@ -19,6 +19,7 @@ const cli_command *const cli_commands[] = {
     &cli_grad,
     &cli_info,
     &cli_doctor,
+    &cli_probe,
     &cli_bench_train, /* before its first word alone */
     &cli_bench,
     &cli_emulator_calibrate, /* before its first word alone */

@@ -149,4 +149,7 @@ int engine_explore_events(
  * caller's. */
 json_t *engine_explore_classes(engine_device *x, ane_error *e);
 
+/* Whether alloc, init of a class gives an object: ENGINE_NO when it gives nil, ENGINE_ABSENT when there is no such class. */
+engine_reply engine_explore_plain(engine_device *x, const char *class);
+
 #endif

@@ -157,3 +157,16 @@ json_t *engine_explore_classes(engine_device *x, ane_error *e) {
     if (!all) ane_fail(e, ANE_ERROR_MEMORY, "classes", "no memory for the list of classes");
     return all;
 }
+
+engine_reply engine_explore_plain(engine_device *x, const char *class) {
+    const ane_framework *fw = &x->fw;
+    engine_reply reply;
+    ane_message m;
+    void *pool = ane_pool_push(fw);
+    if (engine_find_in_class(fw, class, "alloc", &m, &reply)) {
+        objc_id object = ((objc_id(*)(objc_id, objc_selector))m.function)(m.receiver, m.selector);
+        ane_release(fw, engine_ask(fw, object, "init", &reply)); /* init consumes what alloc gave */
+    }
+    ane_pool_pop(fw, pool);
+    return reply;
+}

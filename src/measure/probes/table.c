@@ -1,0 +1,63 @@
+/* table.c - all probes, in the order in which they are run: what uses up the process comes last. */
+#include "measure/probes/families.h"
+
+#include "base/nearest.h"
+
+#include <string.h>
+
+const ane_probe ane_probes[] = {
+    {"weight-reload", "Does a program that is loaded again take weight files that were overwritten?", true,
+        ane_ask_weight_reload},
+    {"weight-patch", "Which ways of changing weights without compiling work?", true, ane_ask_weight_patch},
+    {"weights-buffer", "Do weights given with a request (weightsBuffer) replace those that were compiled?",
+        true, ane_ask_weights_buffer},
+    {"procedure-index", "Which procedure indices does a program of one function take?", true,
+        ane_ask_procedure_index},
+    {"perf-stats", "How are performance statistics made, and what do they say?", true, ane_ask_perf_stats},
+    {"shared-events", "How are events shared with the GPU made?", true, ane_ask_shared_events},
+    {"chaining", "How far does a chain of evaluations without the host get?", true, ane_ask_chaining},
+    {"real-time", "Does the real-time path evaluate, and is a real-time task granted?", true,
+        ane_ask_real_time},
+    {"qos", "Which qualities of service are taken, and do they change how long things take?", true,
+        ane_ask_qos},
+    {"classes", "Which classes does the framework have?", true, ane_ask_classes},
+    {"attributes", "What does a loaded program say of itself?", true, ane_ask_attributes},
+    {"rmsnorm-backward", "Is RMSNorm's derivative right?", false, ane_ask_rmsnorm_backward},
+    {"classifier", "Is the head of a large vocabulary right: norm, logits, softmax, and their way back?",
+        false, ane_ask_classifier},
+    {"causal-attention", "Is attention right when the host masks between two products?", false,
+        ane_ask_causal_attention},
+    {"sdpa-mask", "Does scaled_dot_product_attention mind its attn_mask?", false, ane_ask_sdpa_mask},
+    {"conv-attention", "Is attention by grouped convolutions right, with keys and values as weights?", false,
+        ane_ask_conv_attention},
+    {"full-fused", "Is a whole block right in two programs, attention and feed-forward?", false,
+        ane_ask_full_fused},
+    {"fused-qkv", "Do three projections in one program give what three programs give?", false,
+        ane_ask_fused_qkv},
+    {"fused-backward", "Is the way back through two projections right in one program?", false,
+        ane_ask_fused_backward},
+    {"dynamic-matmul", "Is a product right whose matrix comes with the input?", false,
+        ane_ask_dynamic_matmul},
+    {"alignment", "How large must surfaces be, and how do rows lie in them?", true, ane_ask_alignment},
+    {"order", "In which order are several inputs and outputs bound, and must they have one size?", true,
+        ane_ask_order},
+    {"numerics", "What becomes of the corners of fp16?", false, ane_ask_numerics},
+    {"cache", "Does a compiled program load again without its compiler?", true, ane_ask_cache},
+    {"concurrency", "Is an evaluation right while another thread compiles?", true, ane_ask_concurrency},
+    {"compile-limit", "How many programs can one process compile and keep loaded?", true,
+        ane_ask_compile_limit},
+};
+const int ane_n_probes = sizeof ane_probes / sizeof *ane_probes;
+
+const ane_probe *ane_probe_find(const char *name, ane_error *e) {
+    const char *names[sizeof ane_probes / sizeof *ane_probes + 1] = {0};
+    for (int i = 0; i < ane_n_probes; i++) {
+        if (strcmp(ane_probes[i].name, name) == 0) return &ane_probes[i];
+        names[i] = ane_probes[i].name;
+    }
+    const char *near = ane_nearest(name, names);
+    ane_fail(e, ANE_ERROR_ARGUMENT, "probe", "there is no probe \"%s\"", name);
+    if (near) ane_hint(e, "Did you mean \"%s\"?", near);
+    ane_hint(e, "\"anemone probe list\" lists them.");
+    return NULL;
+}
