@@ -62,7 +62,11 @@ static int run(const cli_args *args, ane_error *e) {
     json_t *o = describe(c);
     if (o && cli_flag(args, "peak")) {
         json_object_set_new(o, "peak_gflops", json_real(1e-9 * ane_peak_flops(c->threads)));
+        json_object_set_new(o, "peak_bf16_gflops", json_real(1e-9 * ane_peak_bf16_flops(c->threads)));
+        json_object_set_new(o, "peak_tile_gflops", json_real(1e-9 * ane_peak_tile_flops(c->threads)));
         json_object_set_new(o, "product_gflops", json_real(1e-9 * product_rate(c->threads)));
+        json_object_set_new(o, "update_gbs", json_real(1e-9 * ane_peak_bandwidth(c->threads)));
+        json_object_set_new(o, "read_gbs", json_real(1e-9 * ane_peak_read(c->threads)));
     }
     if (!cli_flag(args, "json"))
         print_lines(o);
@@ -76,7 +80,9 @@ static int run(const cli_args *args, ane_error *e) {
 static const cli_option options[] = {
     {.name = "peak",
         .kind = CLI_FLAG,
-        .help = "measure: fp32 multiply-adds in registers, and one 1024 x 1024 x 1024 product"},
+        .help = "measure: multiply-adds in registers (fp32, bf16 dot products, bf16 matrix tiles), one 1024 "
+                "x 1024 "
+                "x 1024 product, and memory: an update in place (12 bytes an element) and reading"},
     {.name = "json", .kind = CLI_FLAG, .help = "print one JSON object"},
     CLI_DEVICE_OPTIONS,
     {0},

@@ -117,6 +117,9 @@ bool ane_train(const ane_train_options *options, const char *resume, const volat
 
 /* ---- checkpoints: RUN/checkpoints/step-N/ -------------------------------------------------------------- */
 
+/* What a step has still to give after its update: the evaluation, then the sample. */
+typedef enum ane_train_owes { ANE_OWES_NOTHING, ANE_OWES_SAMPLE, ANE_OWES_EVALUATION } ane_train_owes;
+
 typedef struct ane_train_state {
     int64_t step;          /* steps done */
     int64_t data_position; /* batches drawn */
@@ -125,6 +128,7 @@ typedef struct ane_train_state {
     uint64_t rng[4];    /* of the samples; the data's order follows from the position */
     double seconds;     /* trained so far */
     int64_t tokens;
+    ane_train_owes owes; /* saved in the middle of a step's end: paid first when the run goes on */
 } ane_train_state;
 
 /* All or nothing: into a folder with a temporary name, synced, renamed; then all but the newest `keep` (0: all) are

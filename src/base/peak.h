@@ -5,9 +5,15 @@
 /* fp32 operations a second (2 per multiply-add) that `threads` threads reach together when everything is in
  * registers; the best of a few bursts, about 50 ms in all. */
 double ane_peak_flops(int threads);
+/* The same for products of bf16 numbers added up in fp32, by dot products in vectors; where there are none, by fp32's. */
+double ane_peak_bf16_flops(int threads);
+/* The same by matrix tiles (AMX); 0 where there are none. */
+double ane_peak_tile_flops(int threads);
 /* Bytes a second that `threads` threads move together between memory and processor: two arrays read and one of them
  * written, 12 bytes an element; about 40 ms. 0: no memory to measure with. */
 double ane_peak_bandwidth(int threads);
+/* Bytes a second that `threads` threads read from memory; about 20 ms. 0: no memory to measure with. */
+double ane_peak_read(int threads);
 /* The vector instructions that it was measured with: "AVX-512", "AVX2", "NEON", "plain C". */
 const char *ane_peak_vectors(void);
 

@@ -11,6 +11,7 @@ const ane_benchmark *const ane_benchmarks[] = {
     &ane_bench_eval,
     &ane_bench_paths,
     &ane_bench_qos,
+    &ane_bench_throughput,
     &ane_bench_attention,
     NULL,
 };

@@ -10,6 +10,7 @@ extern const ane_benchmark ane_bench_sram, ane_bench_sram_fine;
 extern const ane_benchmark ane_bench_eval;
 extern const ane_benchmark ane_bench_paths;
 extern const ane_benchmark ane_bench_qos;
+extern const ane_benchmark ane_bench_throughput;
 extern const ane_benchmark ane_bench_attention;
 
 #endif

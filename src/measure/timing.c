@@ -43,12 +43,13 @@ bool ane_bench_possible(const ane_bench *b, const ane_subject *s, double ms, ane
 }
 
 /* A CPU's peak is measured when the benchmark is opened: where others kept the processor busy just then, it is too low, and
- * honest times look impossible. Before one is refused it is measured again. */
+ * honest times look impossible. Before one is refused it is measured again, thread by thread: one alone is seldom kept
+ * waiting. */
 static void look_at_peak_again(ane_bench *b, const ane_subject *s, double ms) {
     const ane_capabilities *c = b->capabilities;
     if (strcmp(c->device, "cpu") != 0 || !(ms > 0)) return;
     for (int i = 0; i < PEAK_MEASUREMENTS && ms < ane_bench_bound_ms(b, s); i++)
-        b->peak_gflops = fmax(b->peak_gflops, ane_peak_flops(c->threads) * 1e-9);
+        b->peak_gflops = fmax(b->peak_gflops, c->threads * ane_peak_flops(1) * 1e-9);
 }
 
 static bool run(ane_bench *b, const ane_subject *s, ane_run_stats *stats, ane_error *e) {

@@ -34,10 +34,13 @@ bool ane_add_floats(ane_buffer *to, ane_buffer *a, ane_buffer *b, float *staging
 /* How one parameter's gradient is formed from buffers. */
 typedef struct ane_product {
     const mil_param_grad *how;
-    ane_buffer *left, *right; /* of a product */
-    ane_buffer *value;        /* otherwise: the gradient itself */
-    float *gradient;          /* where it is added */
+    ane_buffer *left, *right;               /* of a product */
+    ane_buffer *value;                      /* otherwise: the gradient itself */
+    float *gradient;                        /* where it is added */
+    const struct ane_packed_kernel *kernel; /* NULL: the library's product */
+    void *packed; /* room for right, packed: ane_product_room bytes, aligned to 64 */
 } ane_product;
+int64_t ane_product_room(const ane_product *p);
 /* gradient += the product. staging[2] as for ane_floats_open, each as large as the largest operand that needs
  * it. */
 bool ane_product_add(const ane_product *p, float *const staging[2], int threads, ane_error *e);

@@ -1,5 +1,6 @@
 /* products.c - parameter gradients, formed by the host straight into the gradient store. */
 #include "base/gemm.h"
+#include "base/packed.h"
 #include "base/parallel.h"
 #include "model/host.h"
 
@@ -81,12 +82,35 @@ static void multiply(const ane_product *p, const float *left, const float *right
     ane_gemm_run(&gemm, threads);
 }
 
+int64_t ane_product_room(const ane_product *p) {
+    return p->kernel && p->how->is_product ? ane_packed_bytes(p->kernel, p->how->k, p->how->n) : 0;
+}
+
+/* The same by packed operands: in bf16 both are rounded. */
+static void multiply_packed(const ane_product *p, const float *left, const float *right, int threads) {
+    const mil_param_grad *g = p->how;
+    const ane_packed_source b = {right, g->right_transposed ? 1 : g->n, g->right_transposed ? g->k : 1};
+    const ane_packed_product product = {
+        .kernel = p->kernel,
+        .m = g->m,
+        .n = g->k,
+        .k = g->n,
+        .a = {left, g->left_transposed ? 1 : g->n, g->left_transposed ? g->m : 1},
+        .b = p->packed,
+        .c = p->gradient,
+        .ldc = g->k,
+        .add = true,
+    };
+    ane_packed_pack(p->kernel, p->packed, &b, g->k, g->n, threads);
+    ane_packed_run(&product, threads);
+}
+
 bool ane_product_add(const ane_product *p, float *const staging[2], int threads, ane_error *e) {
     if (!p->how->is_product) return add_value(p, staging[0], threads, e);
     const float *left = ane_floats_open(p->left, ANE_READ, staging[0], e);
     if (!left) return false;
     const float *right = p->left == p->right ? left : ane_floats_open(p->right, ANE_READ, staging[1], e);
-    if (right) multiply(p, left, right, threads);
+    if (right) (p->kernel ? multiply_packed : multiply)(p, left, right, threads);
     bool closed = !right || p->left == p->right || ane_floats_close(p->right, ANE_READ, staging[1], e);
     return ane_floats_close(p->left, ANE_READ, staging[0], e) && right && closed;
 }

@@ -1,6 +1,8 @@
 /* stage.c - see stage.h. */
 #include "model/stage.h"
 
+#include "base/packed.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,7 @@ struct ane_stage {
     int copies;
     ane_binding **forwards, **backwards; /* [copies] */
     ane_product *products;               /* [copies][gradient->n_param_grads] */
+    void *packed;                        /* room for one operand of any of them */
     slot *slots;
     int n_slots, room;
 };
@@ -44,6 +47,7 @@ void ane_stage_free(ane_stage *s) {
     mil_program_free(s->program);
     free(s->slots);
     free(s->products);
+    free(s->packed);
     free(s);
 }
 
@@ -197,6 +201,22 @@ static bool find_products(ane_stage *s, int copy, const masters *m, ane_error *e
     return true;
 }
 
+/* Products by our own kernels, where there are any: all use one room, one after the other. */
+static bool pack_products(ane_stage *s, ane_error *e) {
+    int n = s->copies * s->gradient->n_param_grads;
+    bool bf16 = ane_device_capabilities(s->device)->precision == ANE_BF16;
+    const ane_packed_kernel *kernel = ane_packed_kernel_find(bf16, NULL);
+    int64_t room = 0;
+    for (int i = 0; i < n; i++) {
+        s->products[i].kernel = kernel;
+        if (ane_product_room(&s->products[i]) > room) room = ane_product_room(&s->products[i]);
+    }
+    if (room == 0) return true;
+    if (posix_memalign(&s->packed, 64, (size_t)room) != 0) return no_memory(e);
+    for (int i = 0; i < n; i++) s->products[i].packed = s->packed;
+    return true;
+}
+
 bool ane_stage_bind(
     ane_stage *s, ane_stage_param *param, const void *weights, const void *gradients, ane_error *e) {
     const masters m = {param, weights, gradients};
@@ -206,7 +226,7 @@ bool ane_stage_bind(
         if (!bind_kernel(s, s->backward, &s->backwards[copy], copy, &m, e) || !find_products(s, copy, &m, e))
             return false;
     }
-    return true;
+    return !s->backward || pack_products(s, e);
 }
 
 /* ---- running ------------------------------------------------------------------------------------------- */

@@ -70,13 +70,17 @@ static bool list_files(const char *folder, json_t *files, ane_error *e) {
     return ok;
 }
 
+static const char *const owes_names[] = {
+    [ANE_OWES_NOTHING] = NULL, [ANE_OWES_SAMPLE] = "sample", [ANE_OWES_EVALUATION] = "evaluation"};
+enum { N_OWES = sizeof owes_names / sizeof *owes_names };
+
 static json_t *state_object(const ane_train_state *s) {
     const uint64_t *r = s->rng;
-    return json_pack("{s:s, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:[o,o,o,o], s:[]}", "format", FORMAT,
+    return json_pack("{s:s, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:[o,o,o,o], s:s*, s:[]}", "format", FORMAT,
         "version", VERSION, "step", (json_int_t)s->step, "data_position", (json_int_t)s->data_position,
         "tokens", (json_int_t)s->tokens, "seconds", s->seconds, "loss_scale", s->loss_scale, "good_steps",
-        (json_int_t)s->good_steps, "rng", hex(16, r[0]), hex(16, r[1]), hex(16, r[2]), hex(16, r[3]),
-        "files");
+        (json_int_t)s->good_steps, "rng", hex(16, r[0]), hex(16, r[1]), hex(16, r[2]), hex(16, r[3]), "owes",
+        owes_names[s->owes], "files");
 }
 
 bool ane_checkpoint_write_state(const char *folder, const ane_train_state *state, ane_error *e) {
@@ -121,6 +125,20 @@ static json_t *read_object(const char *path, ane_error *e) {
     return NULL;
 }
 
+/* Absent where a step is whole. */
+static bool parse_owes(const json_t *root, const char *path, ane_train_state *s, ane_error *e) {
+    const json_t *value = json_object_get(root, "owes");
+    const char *name = json_string_value(value);
+    s->owes = ANE_OWES_NOTHING;
+    if (!value) return true;
+    for (int i = ANE_OWES_SAMPLE; name && i < N_OWES; i++)
+        if (strcmp(name, owes_names[i]) == 0) {
+            s->owes = (ane_train_owes)i;
+            return true;
+        }
+    return ane_fail(e, ANE_ERROR_FORMAT, path, "Expected \"owes\" to be \"evaluation\" or \"sample\".");
+}
+
 static bool parse_state(const json_t *root, const char *path, ane_train_state *s, ane_error *e) {
     const char *format, *rng[4];
     int version = 0;
@@ -145,7 +163,7 @@ static bool parse_state(const json_t *root, const char *path, ane_train_state *s
     s->tokens = tokens;
     s->good_steps = good_steps;
     for (int i = 0; i < 4; i++) s->rng[i] = strtoull(rng[i], NULL, 16);
-    return true;
+    return parse_owes(root, path, s, e);
 }
 
 static bool verify_file(const char *folder, const json_t *file, ane_error *e) {

@@ -19,18 +19,38 @@ static bool check_skipped(const ane_trainer *t, ane_error *e) {
         "checkpoint's weights.");
 }
 
-/* Evaluation and sample come before the save: what they draw belongs to this step, and a resumed run does not
- * repeat them. */
-static bool step(ane_trainer *t, ane_error *e) {
+static ane_train_owes owed(const ane_trainer *t) {
     const ane_train_options *o = &t->config.options;
-    ane_step_record record;
-    if (!ane_trainer_step(t, &record, e) || !ane_trainer_report_step(t, &record, e) ||
-        !ane_trainer_tell_notices(t, e) || !check_skipped(t, e))
-        return false;
-    if (t->can_evaluate && is_due(t, o->eval_every) && !ane_trainer_evaluate(t, e)) return false;
-    if (is_due(t, o->sample_every) && !ane_trainer_sample(t, e)) return false;
+    if (t->can_evaluate && is_due(t, o->eval_every)) return ANE_OWES_EVALUATION;
+    return is_due(t, o->sample_every) ? ANE_OWES_SAMPLE : ANE_OWES_NOTHING;
+}
+
+/* Evaluation and sample come before the save: what they draw belongs to this step, and a resumed run does not
+ * repeat them. What a used-up process leaves of them, the next one does first. */
+static bool end_step(ane_trainer *t, ane_error *e) {
+    const ane_train_options *o = &t->config.options;
+    if (t->state.owes == ANE_OWES_EVALUATION) {
+        if (!ane_trainer_evaluate(t, e)) return false;
+        t->progressed = true;
+        t->state.owes = is_due(t, o->sample_every) ? ANE_OWES_SAMPLE : ANE_OWES_NOTHING;
+    }
+    if (t->state.owes == ANE_OWES_SAMPLE) {
+        if (!ane_trainer_sample(t, e)) return false;
+        t->progressed = true;
+        t->state.owes = ANE_OWES_NOTHING;
+    }
     bool last = t->state.step == o->steps;
     return last || !is_due(t, o->save_every) || ane_trainer_save(t, false, e);
+}
+
+static bool step(ane_trainer *t, ane_error *e) {
+    ane_step_record record;
+    if (!ane_trainer_step(t, &record, e)) return false;
+    t->progressed = true;
+    if (!ane_trainer_report_step(t, &record, e) || !ane_trainer_tell_notices(t, e) || !check_skipped(t, e))
+        return false;
+    t->state.owes = owed(t);
+    return end_step(t, e);
 }
 
 /* Is there a step to make, and leave to make it? */
@@ -46,21 +66,26 @@ static bool refuse_restart(ane_error *e) {
     return ane_hint(e, "Not even one step could be made: use --weights packed, which needs few programs.");
 }
 
+static bool is_saved(const ane_trainer *t) {
+    return t->saved_step == t->state.step && t->saved_owes == t->state.owes;
+}
+
 /* A process that has used up what it gets can be followed by a new one, if it got anything done. */
 static bool give_over(ane_trainer *t, ane_error *e) {
     ane_error why = *e;
     if (why.code != ANE_ERROR_EXHAUSTED) return false;
-    if (t->state.step == t->first_step) return refuse_restart(e);
+    if (!t->progressed) return refuse_restart(e);
     *e = (ane_error){0};
-    if (t->saved_step != t->state.step && !ane_trainer_save(t, true, e)) return false;
+    if (!is_saved(t) && !ane_trainer_save(t, true, e)) return false;
     if (ane_trainer_say(t, "warning", why.message, e)) *e = why;
     return false;
 }
 
 static bool run(ane_trainer *t, const volatile int *stop, ane_error *e) {
+    if (t->state.owes && !end_step(t, e)) return give_over(t, e);
     while (goes_on(t, stop))
         if (!step(t, e)) return give_over(t, e);
-    if (t->saved_step != t->state.step && !ane_trainer_save(t, true, e)) return false;
+    if (!is_saved(t) && !ane_trainer_save(t, true, e)) return false;
     return ane_trainer_end(t, stop && *stop && t->state.step < t->config.options.steps, e);
 }
 
@@ -76,7 +101,6 @@ bool ane_train(const ane_train_options *options, const char *resume, const volat
     bool ready = resume    ? ane_trainer_resume(t, resume, options, e)
                  : options ? ane_trainer_start(t, options, e)
                            : ane_fail(e, ANE_ERROR_ARGUMENT, "train", "Neither options nor a run to resume.");
-    t->first_step = t->state.step;
     bool ok = ready && run(t, stop, e);
     if (!ready && e->code == ANE_ERROR_EXHAUSTED) refuse_restart(e);
     ane_trainer_free(t);

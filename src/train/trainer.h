@@ -27,7 +27,8 @@ typedef struct ane_trainer {
 
     ane_train_state state;
     int64_t saved_step; /* the newest checkpoint's; -1: none */
-    int64_t first_step; /* where this process began */
+    ane_train_owes saved_owes;
+    bool progressed; /* this process has made a step, or paid what one owed */
     int skipped_in_a_row;
     double report_ms;   /* what reporting the step before has taken */
     double smoothed_ms; /* of a step, for the time left */

@@ -113,12 +113,12 @@ static bool continue_sample(ane_trainer *t, sample *s, ane_error *e) {
     ane_rng rng;
     memcpy(rng.state, t->state.rng, sizeof rng.state);
     const ane_sampling sampling = {.temperature = 0.8, .top_p = 0.95, .seed = ane_rng_u64(&rng)};
-    memcpy(t->state.rng, rng.state, sizeof rng.state);
     ane_decoder *d = ane_decoder_new(t->device, t->weights, s->capacity, e);
     int32_t prompt = s->n, room = s->capacity - s->n, eos = ane_tokenizer_eos(t->tokenizer);
     bool ok =
         d && (room == 0 || ane_generate(d, s->ids, prompt, room, eos, &sampling, add_token, s, NULL, e));
     ane_decoder_free(d);
+    if (ok) memcpy(t->state.rng, rng.state, sizeof rng.state); /* one that failed is drawn again */
     return ok;
 }
 
@@ -145,6 +145,7 @@ bool ane_trainer_save(ane_trainer *t, bool must, ane_error *e) {
         ane_checkpoint_save(t->run.text, &t->state, t->weights, t->optimizer, t->tokenizer,
             t->config.options.keep, &reason)) {
         t->saved_step = t->state.step;
+        t->saved_owes = t->state.owes;
         tell(t, (ane_train_event){.type = ANE_EVENT_SAVE, .text = path.text});
         return ane_runlog_text(&t->log, "save", t->state.step, path.text, e);
     }

@@ -92,6 +92,7 @@ static bool load_checkpoint(ane_trainer *t, const char *checkpoint, ane_error *e
     if (!t->optimizer || !ane_checkpoint_load(checkpoint, &t->state, t->weights, t->optimizer, e))
         return false;
     t->saved_step = t->state.step;
+    t->saved_owes = t->state.owes;
     return true;
 }
 

@@ -11,6 +11,8 @@ prints '"precision":"fp16"'
 [ "$(number threads)" = 1 ] || fail "--threads 1"
 less 0.01 "$(number peak_gflops)" || fail "no peak"
 less 0.01 "$(number product_gflops)" || fail "no rate of products"
+for key in peak_bf16_gflops update_gbs read_gbs; do less 0.01 "$(number $key)" || fail "no $key"; done
+prints '"peak_tile_gflops":'
 fails 1 "tpu" info --device tpu
 fails 1 "speed" info --device cpu:speed=3
 

@@ -1,7 +1,10 @@
 /* The gradient of every operation against central differences of the reference interpreter. */
 #include "support/gradcheck.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* ---- element-wise -------------------------------------------------------------------------------------- */
 
@@ -283,6 +286,31 @@ CASE(scatter, -1, 1, {
     mil_output(f, "update", scatter_with(f, "update"));
 })
 
+/* x = 1e-4: y = 100, y^3 = 1e6, which fp16 does not have; d y^3 / -2 = -500, which it has. */
+static void test_rsqrt_fp16(void **state) {
+    (void)state;
+    ane_error e = {0};
+    mil_program *p = mil_program_new(MIL_IOS18, &e);
+    mil_function *f = mil_function_new(p, "main");
+    const mil_type type = mil_tensor(MIL_FP16, 1, (int64_t[]){1});
+    mil_output(f, "y", mil_rsqrt(f, mil_input(f, "x", type), 0));
+    assert_ok(mil_program_ok(p, &e), &e);
+    mil_gradient *g =
+        mil_differentiate(f, &(mil_grad_options){.n_wrt = 1, .wrt = (const char *const[]){"x"}}, &e);
+    assert_ok(g, &e);
+    const mil_function *back = mil_program_function(g->backward, NULL);
+    double known[] = {1e-3, 100}; /* d_y, and the tap y */
+    mil_array in[2], out[4] = {{.data = NULL}};
+    assert_in_range(back->n_inputs, 1, 2);
+    for (int i = 0; i < back->n_inputs; i++)
+        in[i] = (mil_array){type, &known[strcmp(back->values[back->inputs[i]].name, "d_y") != 0]};
+    assert_ok(mil_evaluate(back, MIL_ROUND_FP16, in, 0, NULL, out, &e), &e);
+    if (!(fabs(out[0].data[0] / -500 - 1) < 0.01)) fail_msg("%g, expected -500", out[0].data[0]);
+    free(out[0].data);
+    mil_gradient_free(g);
+    mil_program_free(p);
+}
+
 static void test_breadth(void **state) {
     (void)state;
     check_breadth();
@@ -299,6 +327,6 @@ int main(void) {
         TEST(conv_3x2), TEST(conv_strides), TEST(conv_custom_pad), TEST(conv_same), TEST(conv_same_lower),
         TEST(conv_dilation), TEST(conv_groups), TEST(conv_depthwise), TEST(conv_1d), TEST(conv_input_weight),
         TEST(attention), TEST(reshapes), TEST(slices), TEST(slice_masks), TEST(concat), TEST(split),
-        TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(breadth)};
+        TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(rsqrt_fp16), TEST(breadth)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* The host's parts of a step, against plain loops in double precision. */
 #include "support/support.h"
 
+#include "base/packed.h"
 #include "base/random.h"
 #include "model/host.h"
 
@@ -124,7 +125,8 @@ static void products(void **state) {
     assert_ok(device, &e);
     float *left = normal(M * N, 1, 1), *right = normal(K * N, 1, 2), staged[2][K * N];
     float *const staging[2] = {staged[0], staged[1]};
-    for (int variant = 0; variant < 8; variant++) {
+    _Alignas(64) char packed[4 * 64 * 64];
+    for (int variant = 0; variant < 16; variant++) {
         bool lt = variant & 1, rt = variant & 2;
         mil_dtype dtype = variant & 4 ? MIL_FP16 : MIL_FP32;
         float l[M * N], r[K * N], gradient[M * K];
@@ -135,8 +137,12 @@ static void products(void **state) {
         for (int i = 0; i < M * K; i++) gradient[i] = (float)i;
         const mil_param_grad how = {"w", true, NULL, "l", "r", lt, rt, M, N, K};
         ane_product p = {&how, ane_buffer_new(device, mil_tensor(dtype, 1, (int64_t[]){M * N}), &e),
-            ane_buffer_new(device, mil_tensor(dtype, 1, (int64_t[]){K * N}), &e), NULL, gradient};
+            ane_buffer_new(device, mil_tensor(dtype, 1, (int64_t[]){K * N}), &e), NULL, gradient, NULL, NULL};
         assert_ok(p.left && p.right, &e);
+        p.kernel = variant & 8 ? ane_packed_kernel_find(false, NULL) : NULL;
+        assert_true(ane_product_room(&p) <= (int64_t)sizeof packed &&
+                    (ane_product_room(&p) > 0) == (p.kernel != NULL));
+        p.packed = packed;
         assert_ok(
             ane_buffer_write_f32(p.left, l, M * N, &e) && ane_buffer_write_f32(p.right, r, K * N, &e), &e);
         assert_ok(ane_product_add(&p, staging, 1, &e), &e);
@@ -152,8 +158,8 @@ static void products(void **state) {
     }
     const mil_param_grad value = {.param = "w", .value = "v", .m = M, .k = 1};
     float gradient[M] = {1, 1, 1, 1, 1};
-    ane_product p = {
-        &value, NULL, NULL, ane_buffer_new(device, mil_tensor(MIL_FP32, 1, (int64_t[]){M}), &e), gradient};
+    ane_product p = {&value, NULL, NULL, ane_buffer_new(device, mil_tensor(MIL_FP32, 1, (int64_t[]){M}), &e),
+        gradient, NULL, NULL};
     assert_ok(ane_buffer_write_f32(p.value, left, M, &e) && ane_product_add(&p, staging, 1, &e), &e);
     for (int i = 0; i < M; i++) assert_true(gradient[i] == 1 + left[i]);
     ane_buffer_free(p.value);

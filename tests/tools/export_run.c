@@ -1,5 +1,5 @@
-/* export_run FOLDER: the initial weights and the batches of the run that tests/golden/tinyshakespeare.py repeats in
- * PyTorch, and its recipe. scripts/compare trains the same run with anemone. */
+/* export_run FOLDER [STEPS]: the initial weights and the batches of the run that tests/golden/tinyshakespeare.py repeats
+ * in PyTorch, and its recipe. scripts/compare and scripts/curves train the same run with anemone. */
 #include "anemone/data.h"
 #include "anemone/model.h"
 #include "base/file.h"
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 100, BATCH = 8, SEQ = 256, SEED = 1337 };
+enum { STEPS = 100, MOST_STEPS = 100000, BATCH = 8, SEQ = 256, SEED = 1337 };
 
 static bool export_weights(const char *folder, int32_t vocab_size, ane_error *e) {
     ane_model_config config;
@@ -22,12 +22,12 @@ static bool export_weights(const char *folder, int32_t vocab_size, ane_error *e)
     return ok;
 }
 
-static bool export_batches(const char *path, const ane_dataset *data, ane_error *e) {
+static bool export_batches(const char *path, const ane_dataset *data, int64_t steps, ane_error *e) {
     ane_writer *w = ane_writer_open(path, e);
     if (!w) return false;
     int32_t *tokens = calloc(2 * BATCH * SEQ, sizeof *tokens);
     bool ok = tokens != NULL;
-    for (int64_t i = 0; i < STEPS && ok; i++) {
+    for (int64_t i = 0; i < steps && ok; i++) {
         ok = ane_dataset_batch(data, ANE_TRAIN, SEED, i, BATCH, SEQ, tokens, tokens + BATCH * SEQ, e);
         ane_writer_put(w, tokens, 2 * BATCH * SEQ * sizeof *tokens);
     }
@@ -37,18 +37,19 @@ static bool export_batches(const char *path, const ane_dataset *data, ane_error 
     return false;
 }
 
-static bool export_recipe(const char *path, ane_error *e) {
+static bool export_recipe(const char *path, int64_t steps, ane_error *e) {
     ane_writer *w = ane_writer_open(path, e);
     if (!w) return false;
     ane_writer_printf(w,
-        "{\"model\": \"stories15m\", \"steps\": %d, \"batch\": %d, \"seq\": %d, \"seed\": %d, \"lr\": 5e-4, "
+        "{\"model\": \"stories15m\", \"steps\": %lld, \"batch\": %d, \"seq\": %d, \"seed\": %d, \"lr\": "
+        "5e-4, "
         "\"min_lr\": 5e-5, \"warmup\": 10, \"weight_decay\": 0.1, \"beta1\": 0.9, \"beta2\": 0.95, "
         "\"epsilon\": 1e-8, \"clip\": 1.0}\n",
-        STEPS, BATCH, SEQ, SEED);
+        (long long)steps, BATCH, SEQ, SEED);
     return ane_writer_commit(w, e);
 }
 
-static bool export_run(const char *folder, ane_error *e) {
+static bool export_run(const char *folder, int64_t steps, ane_error *e) {
     const char *text = ANEMONE_ROOT "/../shared/data/tinyshakespeare.txt";
     ane_tokenizer *t = ane_tokenizer_load(ANEMONE_ROOT "/../shared/data/llama2-tokenizer.bin", 0, e);
     if (!t) return false;
@@ -60,9 +61,9 @@ static bool export_run(const char *folder, ane_error *e) {
     char path[4096];
     bool ok = data && ane_make_folders(folder, e) && export_weights(folder, options.vocab_size, e);
     snprintf(path, sizeof path, "%s/batches.u32", folder);
-    ok = ok && export_batches(path, data, e);
+    ok = ok && export_batches(path, data, steps, e);
     snprintf(path, sizeof path, "%s/recipe.json", folder);
-    ok = ok && export_recipe(path, e);
+    ok = ok && export_recipe(path, steps, e);
     ane_dataset_free(data);
     ane_tokenizer_free(t);
     return ok;
@@ -70,7 +71,10 @@ static bool export_run(const char *folder, ane_error *e) {
 
 int main(int argc, char **argv) {
     ane_error e = {0};
-    if (argc == 2 && export_run(argv[1], &e)) return 0;
-    fprintf(stderr, "usage: export_run FOLDER\n%s: %s\n", e.where, e.message);
+    int64_t steps = argc == 3 ? atoll(argv[2]) : STEPS;
+    if (steps < 1 || steps > MOST_STEPS)
+        ane_fail(&e, ANE_ERROR_ARGUMENT, "steps", "Expected 1 to %d.", MOST_STEPS);
+    if ((argc == 2 || argc == 3) && e.code == ANE_OK && export_run(argv[1], steps, &e)) return 0;
+    fprintf(stderr, "usage: export_run FOLDER [STEPS]\n%s: %s\n", e.where, e.message);
     return 1;
 }

@@ -14,6 +14,8 @@ typedef struct options {
     int threads;
     ane_precision precision;
     const cpu_vectors *vectors;
+    char products[16]; /* "": the best there is */
+    const ane_packed_kernel *packed;
     bool late, profiles;
 } options;
 
@@ -49,6 +51,12 @@ static bool set_weights(options *o, const char *value, ane_error *e) {
                           "weights must be \"late\" (one change late), found \"%s\"", value);
 }
 
+static bool set_products(options *o, const char *value, ane_error *e) {
+    snprintf(o->products, sizeof o->products, "%s", value);
+    return strlen(value) < sizeof o->products ||
+           ane_fail(e, ANE_ERROR_ARGUMENT, "cpu", "there are no products by \"%s\"", value);
+}
+
 static bool set_profile(options *o, const char *value, ane_error *e) {
     o->profiles = strcmp(value, "on") == 0;
     return o->profiles || strcmp(value, "off") == 0 ||
@@ -59,7 +67,7 @@ static const struct option {
     const char *name;
     bool (*set)(options *o, const char *value, ane_error *e);
 } known[] = {{"threads", set_threads}, {"precision", set_precision}, {"vectors", set_vectors},
-    {"weights", set_weights}, {"profile", set_profile}};
+    {"weights", set_weights}, {"products", set_products}, {"profile", set_profile}};
 
 static bool set_option(options *o, char *text, ane_error *e) {
     char *value = strchr(text, '=');
@@ -68,8 +76,21 @@ static bool set_option(options *o, char *text, ane_error *e) {
         if (strcmp(text, known[i].name) == 0) return known[i].set(o, value ? value : "", e);
     return ane_fail(e, ANE_ERROR_ARGUMENT, "cpu",
         "the device \"cpu\" has no option \"%s\"; its options: threads=N, precision=fp32|bf16|fp16, "
-        "vectors=avx512|avx2|baseline, weights=late, profile=on|off",
+        "vectors=avx512|avx2|baseline, products=amx|avx512bf16|avx512|library, weights=late, profile=on|off",
         text);
+}
+
+/* Kernels for AVX-512 when vectors are; a name asks for one. */
+static bool choose_products(options *o, ane_error *e) {
+    bool any = !*o->products, bf16 = o->precision == ANE_BF16;
+    if (strcmp(o->products, "library") == 0 || (any && strcmp(o->vectors->name, "avx512") != 0)) return true;
+    o->packed = ane_packed_kernel_find(bf16, any ? NULL : o->products);
+    return any || o->packed ||
+           ane_fail(e, ANE_ERROR_ARGUMENT, "cpu",
+               "products=%s cannot be had here in %s: amx and avx512bf16 are for bf16, avx512 for the "
+               "others, where "
+               "the processor has them",
+               o->products, ane_precision_name(o->precision));
 }
 
 static bool parse_options(options *o, const char *text, ane_error *e) {
@@ -87,6 +108,7 @@ static bool parse_options(options *o, const char *text, ane_error *e) {
         if (!set_option(o, at, e)) return false;
         at = last ? end + 1 : end;
     }
+    if (!choose_products(o, e)) return false;
     return !o->late || o->precision == ANE_FP16 ||
            ane_fail(e, ANE_ERROR_UNSUPPORTED, "cpu", "weights=late is for precision=fp16 only");
 }
@@ -96,8 +118,9 @@ static bool parse_options(options *o, const char *text, ane_error *e) {
 static void describe(ane_capabilities *c, const cpu_device *d) {
     c->precision = ANE_FP32;
     strcpy(c->device, "cpu");
-    snprintf(c->description, sizeof c->description, "%s vectors, %s, %d thread%s", d->v->name,
-        ane_gemm_library(), d->threads, d->threads == 1 ? "" : "s");
+    snprintf(c->description, sizeof c->description, "%s vectors, %s%s%s, %d thread%s", d->v->name,
+        d->packed ? d->packed->name : "", d->packed ? " products, " : "", ane_gemm_library(), d->threads,
+        d->threads == 1 ? "" : "s");
     c->accumulates = true;
     c->max_inputs = c->max_outputs = INT32_MAX;
     c->max_dim = c->max_width = INT64_MAX;
@@ -126,6 +149,7 @@ static ane_device *cpu_open(const char *text, ane_error *e) {
     }
     d->base.ops = &ane_cpu_device;
     d->v = o.vectors;
+    d->packed = o.packed;
     d->late = o.late;
     d->profiles = o.profiles;
     d->threads = o.threads;

@@ -30,20 +30,24 @@ static cpu_view swapped(const cpu_view *v) {
     return t;
 }
 
-/* An operand as a gemm can take it, in the precision of the device. */
-static cpu_view prepared(cpu_lower *l, const cpu_view *v) {
-    cpu_view x = *v;
+/* An operand as a gemm can take it. */
+static cpu_view as_matrix(cpu_lower *l, const cpu_view *v) {
     bool transposed;
     int64_t ld;
-    if (!matrix(&x, &transposed, &ld)) x = ane_cpu_packed_copy(l, &x);
+    return matrix(v, &transposed, &ld) ? *v : ane_cpu_packed_copy(l, v);
+}
+
+/* The same in the precision of the device. */
+static cpu_view rounded(cpu_lower *l, const cpu_view *v) {
+    cpu_view x = *v;
     if (l->plan->precision != ANE_BF16) return x;
     if (l->plan->storages[x.storage].place == CPU_WEIGHT) {
         x.storage = ane_cpu_staged_weight(l, x.storage);
         return x;
     }
-    cpu_view rounded = ane_cpu_temporary(l, CPU_F32, x.rank, x.dim);
-    ane_cpu_emit_map(l, CPU_ROUND_BF16, 0, false, 1, &x, &rounded);
-    return rounded;
+    cpu_view made = ane_cpu_temporary(l, CPU_F32, x.rank, x.dim);
+    ane_cpu_emit_map(l, CPU_ROUND_BF16, 0, false, 1, &x, &made);
+    return made;
 }
 
 /* Leading dimensions as a batch, those of a and b stretched to c's. */
@@ -80,40 +84,104 @@ static void merge_rows(cpu_gemm *g) {
     }
 }
 
-/* c[.., m, n] = a[.., m, k] b[.., k, n] for a c that a gemm can write. */
-static void emit_gemm(cpu_lower *l, const cpu_view *a, const cpu_view *b, const cpu_view *c, bool round) {
-    bool flip = false;
-    int64_t ldc = 0;
-    matrix(c, &flip, &ldc);
-    cpu_view at = swapped(a), bt = swapped(b), ct = swapped(c); /* c^T = b^T a^T */
-    const cpu_view *views[3] = {flip ? &bt : a, flip ? &at : b, flip ? &ct : c};
+/* ---- packed operands ----------------------------------------------------------------------------------- */
+
+/* Worth packing b for: what is read of it for every panel of rows is packed once. */
+static bool is_packable(const cpu_lower *l, const cpu_gemm *g) {
+    enum { FEWEST_ROWS = 48, FEWEST_COLUMNS = 9, SHORTEST = 16 };
+    return l->plan->packed && g->batch == 1 && g->g.m >= FEWEST_ROWS && g->g.n >= FEWEST_COLUMNS &&
+           g->g.k >= SHORTEST;
+}
+
+static bool same_pack(const cpu_pack *a, const cpu_pack *b) {
+    return a->in == b->in && a->offset == b->offset && a->stride == b->stride && a->k_stride == b->k_stride &&
+           a->n == b->n && a->k == b->k;
+}
+
+/* The storage in which g's b lies packed: one that is there, or a new one. */
+static int32_t packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *b) {
+    cpu_pack pack = {.kernel = l->plan->packed,
+        .in = b->storage,
+        .offset = b->offset,
+        .stride = g->g.transpose_b ? g->g.ldb : 1,
+        .k_stride = g->g.transpose_b ? 1 : g->g.ldb,
+        .n = g->g.n,
+        .k = g->g.k};
+    for (int32_t i = 0; i < l->plan->n_nodes; i++) {
+        const cpu_node *n = &l->plan->nodes[i];
+        if (n->type == CPU_NODE_PACK && same_pack(n->data, &pack)) return n->out[0].storage;
+    }
+    cpu_pack *kept = ane_arena_alloc(l->plan->arena, sizeof *kept);
+    int64_t bytes = ane_packed_bytes(pack.kernel, pack.n, pack.k);
+    cpu_view out = ane_cpu_temporary(l, CPU_RAW, 1, &bytes);
+    cpu_node *n = ane_cpu_plan_node(l->plan, CPU_NODE_PACK, 1, 1);
+    if (!kept || !n || out.storage < 0) {
+        ane_cpu_no_memory(l);
+        return -1;
+    }
+    pack.out = out.storage;
+    *kept = pack;
+    n->in[0] = *b, n->out[0] = out;
+    n->data = kept;
+    return pack.out;
+}
+
+/* ---- products ------------------------------------------------------------------------------------------ */
+
+/* left right = out, which a gemm can write. */
+static cpu_gemm gemm_of(const cpu_view *left, const cpu_view *right, const cpu_view *out) {
+    cpu_gemm g = {.g = {.m = left->dim[left->rank - 2],
+                      .k = left->dim[left->rank - 1],
+                      .n = right->dim[right->rank - 1],
+                      .alpha = 1},
+        .output = -1};
+    bool transposed;
+    matrix(left, &g.g.transpose_a, &g.g.lda);
+    matrix(right, &g.g.transpose_b, &g.g.ldb);
+    matrix(out, &transposed, &g.g.ldc);
+    set_batch(&g, (const cpu_view *[3]){left, right, out});
+    merge_rows(&g);
+    return g;
+}
+
+/* out[.., m, n] = left[.., m, k] right[.., k, n] for an out whose rows are contiguous. */
+static void emit_rows(
+    cpu_lower *l, const cpu_view *left, const cpu_view *right, const cpu_view *out, bool round) {
+    cpu_view a = *left, b = *right;
+    cpu_gemm made = gemm_of(&a, &b, out);
+    if (is_packable(l, &made)) {
+        made.packed = l->plan->packed;
+        made.storage[1] = b.storage = packed_operand(l, &made, &b);
+        if (b.storage < 0) return;
+    } else if (l->plan->precision == ANE_BF16) {
+        a = rounded(l, &a), b = rounded(l, &b);
+        made = gemm_of(&a, &b, out);
+    }
+    made.round = round;
     cpu_node *n = ane_cpu_plan_node(l->plan, CPU_NODE_GEMM, 2, 1);
     cpu_gemm *g = ane_arena_alloc(l->plan->arena, sizeof *g);
     if (!n || !g) {
         ane_cpu_no_memory(l);
         return;
     }
-    const cpu_view *left = views[0], *right = views[1], *out = views[2];
-    g->g = (ane_gemm){.m = left->dim[left->rank - 2],
-        .k = left->dim[left->rank - 1],
-        .n = right->dim[right->rank - 1],
-        .alpha = 1,
-        .beta = 0,
-        .ldc = ldc};
-    matrix(left, &g->g.transpose_a, &g->g.lda);
-    matrix(right, &g->g.transpose_b, &g->g.ldb);
-    g->round = round;
-    g->output = -1;
-    set_batch(g, (const cpu_view *[3]){left, right, out});
-    merge_rows(g);
-    n->in[0] = *a, n->in[1] = *b, n->out[0] = *c;
+    *g = made;
+    n->in[0] = a, n->in[1] = b, n->out[0] = *out;
     n->round = round;
     n->data = g;
 }
 
+/* The same for any out that a gemm can write: c^T = b^T a^T. */
+static void emit_gemm(cpu_lower *l, const cpu_view *a, const cpu_view *b, const cpu_view *c, bool round) {
+    bool flip = false;
+    int64_t ldc = 0;
+    matrix(c, &flip, &ldc);
+    cpu_view at = swapped(a), bt = swapped(b), ct = swapped(c);
+    emit_rows(l, flip ? &bt : a, flip ? &at : b, flip ? &ct : c, round);
+}
+
 /* out = a b, wherever out lies. */
 static void product(cpu_lower *l, const cpu_view *a, const cpu_view *b, const cpu_view *out, bool round) {
-    cpu_view left = prepared(l, a), right = prepared(l, b);
+    cpu_view left = as_matrix(l, a), right = as_matrix(l, b);
     bool transposed;
     int64_t ld;
     if (matrix(out, &transposed, &ld)) {

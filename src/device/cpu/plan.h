@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/gemm.h"
+#include "base/packed.h"
 #include "device/cpu/vector.h"
 #include "device/device_impl.h"
 #include "mil/ops.h"
@@ -49,6 +50,7 @@ typedef enum cpu_node_type {
     CPU_NODE_MAP,      /* out = op(in...), element by element; in[] broadcast to out's shape */
     CPU_NODE_REDUCE,   /* out, given in in[0]'s shape with stride 0 along what is reduced */
     CPU_NODE_GEMM,     /* cpu_gemm */
+    CPU_NODE_PACK,     /* cpu_pack */
     CPU_NODE_SOFTMAX,  /* cpu_softmax */
     CPU_NODE_MOVE,     /* copy between views of one shape */
     CPU_NODE_GATHER,   /* cpu_gather */
@@ -99,6 +101,7 @@ typedef struct cpu_step {
 typedef struct cpu_plan {
     ane_arena *arena; /* everything in the plan */
     ane_precision precision;
+    const ane_packed_kernel *packed; /* what products run by; NULL: the library's */
     const mil_function *f;
     int32_t n_storages, storage_capacity;
     cpu_storage *storages;
@@ -188,7 +191,8 @@ bool ane_cpu_place_storages(cpu_plan *plan, ane_error *e);
 enum { CPU_BATCH_RANK = MIL_MAX_RANK - 2 };
 
 typedef struct cpu_gemm {
-    ane_gemm g; /* without addresses */
+    ane_gemm g;                      /* without addresses */
+    const ane_packed_kernel *packed; /* b is packed for this kernel; NULL: all are as they lie */
     int32_t storage[3];
     int64_t offset[3];
     int32_t batch_rank;
@@ -197,6 +201,13 @@ typedef struct cpu_gemm {
     bool round;     /* C to fp16 afterwards */
     int32_t output; /* the output that it makes alone, or -1 */
 } cpu_gemm;
+
+/* The right operand of products, packed once for all that read it; in bf16 rounded as well. */
+typedef struct cpu_pack {
+    const ane_packed_kernel *kernel;
+    int32_t in, out; /* storages */
+    int64_t offset, stride, k_stride, n, k;
+} cpu_pack;
 
 typedef struct cpu_softmax {
     int32_t storage[2]; /* in, out */
@@ -238,8 +249,8 @@ typedef struct cpu_fallback {
     mil_rounding rounding;
 } cpu_fallback;
 
-extern const cpu_step_type ane_cpu_gemm_step, ane_cpu_softmax_step, ane_cpu_move_step, ane_cpu_gather_step,
-    ane_cpu_convert_step, ane_cpu_fallback_step, ane_cpu_chain_step;
+extern const cpu_step_type ane_cpu_gemm_step, ane_cpu_pack_step, ane_cpu_softmax_step, ane_cpu_move_step,
+    ane_cpu_gather_step, ane_cpu_convert_step, ane_cpu_fallback_step, ane_cpu_chain_step;
 
 /* A chain of maps, and reductions at its end, over one iteration space (chain_build.c). NULL: out of memory.
  */

@@ -194,6 +194,7 @@ static const cpu_step_type *const step_types[] = {
     [CPU_NODE_MAP] = &ane_cpu_chain_step,
     [CPU_NODE_REDUCE] = &ane_cpu_chain_step,
     [CPU_NODE_GEMM] = &ane_cpu_gemm_step,
+    [CPU_NODE_PACK] = &ane_cpu_pack_step,
     [CPU_NODE_SOFTMAX] = &ane_cpu_softmax_step,
     [CPU_NODE_MOVE] = &ane_cpu_move_step,
     [CPU_NODE_GATHER] = &ane_cpu_gather_step,

@@ -51,6 +51,20 @@ static void round_part(void *context, int64_t begin, int64_t end) {
 
 static const double large = 3e7; /* operations of a product that is worth all threads */
 
+static void run_packed(const cpu_gemm *s, const job *j, const cpu_run *r) {
+    const ane_gemm *g = &s->g;
+    const ane_packed_product p = {.kernel = s->packed,
+        .m = g->m,
+        .n = g->n,
+        .k = g->k,
+        .a = {address(j, 0, 0), g->transpose_a ? 1 : g->lda, g->transpose_a ? g->lda : 1},
+        .b = r->base[s->storage[1]],
+        .c = address(j, 2, 0),
+        .ldc = g->ldc,
+        .add = j->beta != 0};
+    ane_packed_run(&p, r->threads);
+}
+
 static bool run_gemm(const void *data, const cpu_run *r, ane_error *e) {
     (void)e;
     const cpu_gemm *s = data;
@@ -63,8 +77,11 @@ static bool run_gemm(const void *data, const cpu_run *r, ane_error *e) {
         ane_parallel_for(s->batch, grain, r->threads, run_products, &j);
         return true;
     }
-    run_products(&j, 0, s->batch);
-    if (s->round && j.threads > 1)
+    if (s->packed)
+        run_packed(s, &j, r);
+    else
+        run_products(&j, 0, s->batch);
+    if (s->round && (s->packed || j.threads > 1))
         ane_parallel_for(s->batch * s->g.m, 1 + 16384 / (s->g.n + 1), r->threads, round_part, &j);
     return true;
 }
@@ -79,7 +96,31 @@ static void describe_gemm(const void *data, char *text, size_t size) {
 static cpu_work work_of_gemm(const void *data) {
     const cpu_gemm *s = data;
     double m = (double)s->g.m, n = (double)s->g.n, k = (double)s->g.k, b = (double)s->batch;
-    return (cpu_work){2 * m * n * k * b, 4 * b * (m * k + k * n + m * n)};
+    double right = s->packed ? (double)ane_packed_bytes(s->packed, s->g.n, s->g.k) : 4 * k * n;
+    return (cpu_work){2 * m * n * k * b, b * (4 * m * k + right + 4 * m * n)};
 }
 
 const cpu_step_type ane_cpu_gemm_step = {"gemm", run_gemm, describe_gemm, work_of_gemm};
+
+/* ---- packing ------------------------------------------------------------------------------------------- */
+
+static bool run_pack(const void *data, const cpu_run *r, ane_error *e) {
+    (void)e;
+    const cpu_pack *s = data;
+    const ane_packed_source from = {(const float *)r->base[s->in] + s->offset, s->stride, s->k_stride};
+    ane_packed_pack(s->kernel, r->base[s->out], &from, s->n, s->k, r->threads);
+    return true;
+}
+
+static void describe_pack(const void *data, char *text, size_t size) {
+    const cpu_pack *s = data;
+    snprintf(text, size, "[%lld, %lld]%s for %s", (long long)s->k, (long long)s->n,
+        s->k_stride == 1 ? "T" : "", s->kernel->name);
+}
+
+static cpu_work work_of_pack(const void *data) {
+    const cpu_pack *s = data;
+    return (cpu_work){0, 4.0 * (double)s->n * (double)s->k + (double)ane_packed_bytes(s->kernel, s->n, s->k)};
+}
+
+const cpu_step_type ane_cpu_pack_step = {"pack", run_pack, describe_pack, work_of_pack};

@@ -1,0 +1,59 @@
+/* packed.h - products of packed operands, by kernels of our own for the processors that have them.
+ *
+ *     C[m, n] (+)= A[m, k] B[k, n],   C row-major fp32
+ *
+ * B is packed by the caller, once for all products that read it; A is packed a panel at a time into the first cache by
+ * the thread that multiplies with it, so that weights need no copy beside their master: at 256 columns that costs less
+ * than reading a packed copy and keeping it up to date. With bf16 both are rounded to nearest even as they are packed;
+ * sums are fp32 everywhere. Results do not depend on the number of threads.
+ */
+#ifndef ANEMONE_BASE_PACKED_H
+#define ANEMONE_BASE_PACKED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A kernel makes blocks of rows x columns of C from a panel of A (rows x k) and one of B (k x columns). */
+typedef struct ane_packed_kernel {
+    const char *name;  /* "avx512", "avx512bf16", "amx" */
+    int rows, columns; /* of a block */
+    int bytes;         /* of a packed element */
+    int k_step;        /* panels are padded with zeros to a multiple of this */
+    int k_chunk;       /* a panel of A this long stays in the first cache */
+    int n_chunk;       /* k_chunk x n_chunk of B stay in the second */
+    /* One panel: element (i, l) is x[i * stride + l * k_stride], i < n <= rows (or columns), l < k. One of the strides
+     * is 1. */
+    void (*pack_a)(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k);
+    void (*pack_b)(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k);
+    void (*block)(const void *a, const void *b, int64_t k, float *c, int64_t ldc, bool add);
+    void (*begin)(void), (*end)(void); /* around blocks, on every thread; NULL: nothing to do */
+} ane_packed_kernel;
+
+/* The best kernel that this processor has for fp32 (or bf16) operands; NULL when there is none. `name`: that one. */
+const ane_packed_kernel *ane_packed_kernel_find(bool bf16, const char *name);
+
+/* x as an operand: element (i, l) at x[i * stride + l * k_stride], where one stride is 1 and i counts rows of A or
+ * columns of B. */
+typedef struct ane_packed_source {
+    const float *x;
+    int64_t stride, k_stride;
+} ane_packed_source;
+
+/* Bytes of B [k, n] when packed; aligned to 64. */
+int64_t ane_packed_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k);
+void ane_packed_pack(
+    const ane_packed_kernel *kernel, void *to, const ane_packed_source *b, int64_t n, int64_t k, int threads);
+
+typedef struct ane_packed_product {
+    const ane_packed_kernel *kernel;
+    int64_t m, n, k;
+    ane_packed_source a;
+    const void *b; /* packed */
+    float *c;
+    int64_t ldc;
+    bool add; /* to what is in C; else C is not read */
+} ane_packed_product;
+
+void ane_packed_run(const ane_packed_product *p, int threads);
+
+#endif

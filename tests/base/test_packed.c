@@ -1,0 +1,118 @@
+/* Packed products: every kernel that this processor runs, every transpose, sizes over the edges, against sums in
+ * double of the operands as the kernel sees them. */
+#include "base/half.h"
+#include "base/packed.h"
+#include "base/random.h"
+#include "support/support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAD = 3 };
+
+static const struct {
+    const char *name;
+    bool bf16;
+} kernels[] = {{"avx512", false}, {"avx512bf16", true}, {"amx", true}};
+
+static float *filled(ane_rng *rng, int64_t n) {
+    float *x = malloc(sizeof(float) * (size_t)n);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(2 * ane_rng_uniform(rng) - 1);
+    return x;
+}
+
+static double seen(const ane_packed_source *s, int64_t i, int64_t l, bool bf16) {
+    float x = s->x[i * s->stride + l * s->k_stride];
+    return bf16 ? ane_f32_from_bf16(ane_bf16_from_f32(x)) : x;
+}
+
+/* Operands with their k contiguous, or their rows (columns of B). */
+static ane_packed_source operand(float *x, int64_t n, int64_t k, bool along_k) {
+    return along_k ? (ane_packed_source){x, k + PAD, 1} : (ane_packed_source){x, 1, n + PAD};
+}
+
+static void check(const ane_packed_product *p, const ane_packed_source *b, const float *before, bool bf16) {
+    for (int64_t i = 0; i < p->m; i++) {
+        for (int64_t j = 0; j < p->n; j++) {
+            double sum = 0, found = p->c[i * p->ldc + j];
+            for (int64_t l = 0; l < p->k; l++) sum += seen(&p->a, i, l, bf16) * seen(b, j, l, bf16);
+            double expected = sum + (p->add ? before[i * p->ldc + j] : 0);
+            if (!(fabs(found - expected) <= 1e-6 * (double)(p->k + 4)))
+                fail_msg("%s %lldx%lldx%lld strides %lld %lld: [%lld, %lld] is %g, expected %g",
+                    p->kernel->name, (long long)p->m, (long long)p->n, (long long)p->k,
+                    (long long)p->a.stride, (long long)b->stride, (long long)i, (long long)j, found,
+                    expected);
+        }
+        for (int64_t j = p->n; j < p->ldc; j++) /* between the rows nothing changes */
+            assert_true(p->c[i * p->ldc + j] == before[i * p->ldc + j]);
+    }
+}
+
+static void check_size(const ane_packed_kernel *kernel, bool bf16, const int64_t size[3], int flags) {
+    ane_rng rng = ane_rng_new((uint64_t)flags, 0);
+    int64_t m = size[0], n = size[1], k = size[2], ldc = n + PAD;
+    float *a = filled(&rng, (m + PAD) * (k + PAD)), *b = filled(&rng, (n + PAD) * (k + PAD)),
+          *c = filled(&rng, m * ldc), *before = malloc(sizeof(float) * (size_t)(m * ldc));
+    if (!(flags & 4)) /* must not be read */
+        for (int64_t i = 0; i < m * ldc; i++)
+            if (i % ldc < n) c[i] = NAN;
+    memcpy(before, c, sizeof(float) * (size_t)(m * ldc));
+    void *packed = aligned_alloc(64, (size_t)(ane_packed_bytes(kernel, n, k) + 63) / 64 * 64);
+    ane_packed_source from = operand(b, n, k, flags & 2);
+    ane_packed_pack(kernel, packed, &from, n, k, 2);
+    ane_packed_product p = {kernel, m, n, k, operand(a, m, k, flags & 1), packed, c, ldc, (flags & 4) != 0};
+    ane_packed_run(&p, 2);
+    check(&p, &from, before, bf16);
+    free(a), free(b), free(c), free(before), free(packed);
+}
+
+static const int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 4}, {12, 32, 16}, {32, 32, 32}, {17, 33, 65},
+    {40, 129, 200}, {64, 64, 64}, {13, 31, 385}, {33, 1030, 19}, {50, 40, 1100}};
+
+static void test_kernels(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        const ane_packed_kernel *kernel = ane_packed_kernel_find(kernels[i].bf16, kernels[i].name);
+        if (!kernel) continue; /* not on this processor */
+        assert_string_equal(kernel->name, kernels[i].name);
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            for (int flags = 0; flags < 8; flags++) check_size(kernel, kernels[i].bf16, sizes[s], flags);
+    }
+}
+
+/* The same bits from any number of threads. */
+static void test_threads(void **state) {
+    (void)state;
+    enum { M = 100, N = 70, K = 900 };
+    ane_rng rng = ane_rng_new(5, 0);
+    float *a = filled(&rng, M * K), *b = filled(&rng, N * K), *c = filled(&rng, M * N),
+          *d = filled(&rng, M * N);
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        const ane_packed_kernel *kernel = ane_packed_kernel_find(bf16, NULL);
+        if (!kernel) continue;
+        void *packed = aligned_alloc(64, (size_t)(ane_packed_bytes(kernel, N, K) + 63) / 64 * 64);
+        ane_packed_source from = {b, 1, N};
+        ane_packed_product p = {kernel, M, N, K, {a, K, 1}, packed, c, N, false};
+        ane_packed_pack(kernel, packed, &from, N, K, 1);
+        ane_packed_run(&p, 1);
+        ane_packed_pack(kernel, packed, &from, N, K, 3);
+        p.c = d;
+        ane_packed_run(&p, 3);
+        assert_memory_equal(c, d, sizeof(float) * M * N);
+        free(packed);
+    }
+    free(a), free(b), free(c), free(d);
+}
+
+static void test_names(void **state) {
+    (void)state;
+    assert_null(ane_packed_kernel_find(false, "amx"));
+    assert_null(ane_packed_kernel_find(true, "no such kernel"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kernels), cmocka_unit_test(test_threads), cmocka_unit_test(test_names)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

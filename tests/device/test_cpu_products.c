@@ -1,0 +1,131 @@
+/* Products by every kernel that this processor has, in every precision, against the reference interpreter.
+ *
+ * Inputs are bf16 numbers, which every precision holds exactly, so that what differs is the sum alone. Sums of k = 96 (or
+ * 400) products below 1 in fp32: their rounding stays under k * 2^-24 * |partial sum| < 1e-4; in fp16 the result is
+ * rounded to 2^-11 of values up to 2^6. Weights are fp32: in bf16 each is off by up to 2^-9, which makes 96 of them, with
+ * random signs, differ by up to 6 * sqrt(96) * 2^-9 * 0.6 < 0.1; in fp16 by an eighth of that. */
+#include "device/compare.h"
+
+#include "base/packed.h"
+
+#include <stdio.h>
+
+#define SHAPE(...)                                                                                           \
+    (int64_t[]) {                                                                                            \
+        __VA_ARGS__                                                                                          \
+    }
+
+static mil_value exact_input(mil_function *f, const char *name, int rank, const int64_t *dim) {
+    return mil_cast(f, mil_input(f, name, mil_tensor(MIL_BF16, rank, dim)), MIL_FP32);
+}
+
+/* All transposes, from inputs; `rows` x 96 times 96 x `columns`. */
+static mil_program *matmuls(int64_t rows, int64_t columns, int64_t k) {
+    ane_error e = {0};
+    mil_program *p = mil_program_new(MIL_IOS18, &e);
+    mil_function *f = mil_function_new(p, "main");
+    mil_value a[2] = {exact_input(f, "a", 2, SHAPE(rows, k)), exact_input(f, "at", 2, SHAPE(k, rows))},
+              b[2] = {exact_input(f, "b", 2, SHAPE(k, columns)), exact_input(f, "bt", 2, SHAPE(columns, k))};
+    for (int i = 0; i < 4; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "y%d", i);
+        mil_output(f, name, mil_matmul(f, a[i & 1], b[i >> 1], i & 1, i >> 1));
+    }
+    return p;
+}
+
+/* Three convolutions of one input with weights: packed once, read three times. */
+static mil_program *convolutions(void) {
+    ane_error e = {0};
+    mil_program *p = mil_program_new(MIL_IOS18, &e);
+    mil_function *f = mil_function_new(p, "main");
+    mil_value x = mil_input(f, "x", mil_tensor(MIL_FP32, 4, SHAPE(1, 96, 1, 70)));
+    for (int i = 0; i < 3; i++) {
+        char name[2][16];
+        snprintf(name[0], sizeof name[0], "w%d", i);
+        snprintf(name[1], sizeof name[1], "y%d", i);
+        mil_value w = mil_param(f, name[0], mil_tensor(MIL_FP32, 4, SHAPE(64 + 8 * i, 96, 1, 1)));
+        mil_output(f, name[1], mil_conv(f, x, w));
+    }
+    return p;
+}
+
+static const struct {
+    const char *products, *precision;
+    double exact, rounded; /* bounds for bf16 inputs, for fp32 ones */
+} kernels[] = {
+    {"library", "fp32", 1e-4, 1e-4},
+    {"library", "bf16", 1e-4, 0.1},
+    {"library", "fp16", 1e-3, 0.02},
+    {"avx512", "fp32", 1e-4, 1e-4},
+    {"avx512", "fp16", 1e-3, 0.02},
+    {"avx512bf16", "bf16", 1e-4, 0.1},
+    {"amx", "bf16", 1e-4, 0.1},
+};
+
+static bool is_here(const char *products, const char *precision) {
+    return strcmp(products, "library") == 0 ||
+           ane_packed_kernel_find(strcmp(precision, "bf16") == 0, products);
+}
+
+static void test_every_kernel(void **state) {
+    (void)state;
+    static const int64_t sizes[][3] = {{64, 48, 96}, {70, 35, 400}, {50, 9, 17}, {130, 200, 96}};
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        if (!is_here(kernels[i].products, kernels[i].precision)) continue;
+        char spec[128];
+        snprintf(spec, sizeof spec, "cpu:threads=2,products=%s,precision=%s", kernels[i].products,
+            kernels[i].precision);
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            compare_program(matmuls(sizes[s][0], sizes[s][1], sizes[s][2]), spec, s + 1,
+                (compare_range){-1, 1}, MIL_EXACT, kernels[i].exact);
+        compare_program(convolutions(), spec, 9, (compare_range){-1, 1}, MIL_EXACT, kernels[i].rounded);
+    }
+}
+
+static int count(const char *text, const char *what) {
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, what)); at++) n++;
+    return n;
+}
+
+/* One packing for three products, none where the library multiplies. */
+static void test_operands_are_packed_once(void **state) {
+    (void)state;
+    bool has = ane_packed_kernel_find(false, NULL) != NULL;
+    for (int library = 0; library < 2; library++) {
+        compare_run r;
+        mil_program *p = convolutions();
+        compare_prepare(&r, p, library ? "cpu:products=library" : "cpu", 1, (compare_range){-1, 1});
+        char *text = ane_kernel_describe(r.kernel);
+        assert_int_equal(count(text, " pack "), has && !library);
+        assert_int_equal(count(text, " gemm "), 3);
+        free(text);
+        compare_free(&r);
+        mil_program_free(p);
+    }
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    static const char *const specs[][2] = {
+        {"cpu:products=amx", "products=amx cannot be had here in fp32"},
+        {"cpu:products=avx512,precision=bf16", "products=avx512 cannot be had here in bf16"},
+        {"cpu:products=fast", "products=fast cannot be had here"},
+        {"cpu:products=a_name_of_great_length", "no products by \"a_name_of_great_length\""},
+    };
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        ane_error e = {0};
+        assert_null(ane_device_open(specs[i][0], &e));
+        assert_error(&e, ANE_ERROR_ARGUMENT, specs[i][1]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_kernel),
+        cmocka_unit_test(test_operands_are_packed_once),
+        cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
