@@ -13,5 +13,9 @@ const ane_benchmark *const ane_benchmarks[] = {
     &ane_bench_qos,
     &ane_bench_throughput,
     &ane_bench_attention,
+    &ane_bench_int8,
+    &ane_bench_quant,
+    &ane_bench_dynamic,
+    &ane_bench_pipeline,
     NULL,
 };

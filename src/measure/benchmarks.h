@@ -12,5 +12,7 @@ extern const ane_benchmark ane_bench_paths;
 extern const ane_benchmark ane_bench_qos;
 extern const ane_benchmark ane_bench_throughput;
 extern const ane_benchmark ane_bench_attention;
+extern const ane_benchmark ane_bench_int8, ane_bench_quant;
+extern const ane_benchmark ane_bench_dynamic, ane_bench_pipeline;
 
 #endif

@@ -46,6 +46,7 @@ typedef struct ane_subject {
         bytes; /* of one run, on the device: nothing can do them faster than its physical bound; 0: not bounded */
     double speedup;  /* how much faster than fp16 its arithmetic may be (int8: 2); 0: 1 */
     int evaluations; /* dispatches in one run; 0: 1 */
+    bool on_host;    /* the device has no part in it: its bound is no bound here */
 } ane_subject;
 
 typedef struct ane_times {
@@ -54,7 +55,7 @@ typedef struct ane_times {
 } ane_times;
 
 /* Warm-up, then repetitions until the confidence interval is narrow or the time is up. Modelled times are always the same:
- * three are taken. */
+ * three are taken, or one when computing it takes long. */
 bool ane_bench_time(ane_bench *b, const ane_subject *s, ane_times *t, ane_error *e);
 /* Warm-up alone: a run or a few. */
 bool ane_bench_warm(ane_bench *b, const ane_subject *s, ane_error *e);
@@ -65,7 +66,7 @@ void ane_bench_put_times(ane_bench *b, json_t *row, const ane_times *t, double f
 /* The shortest time in ms that the device could take; 0: unknown. */
 double ane_bench_bound_ms(const ane_bench *b, const ane_subject *s);
 /* For times that come otherwise than through ane_bench_time: false with a report when they are impossible. */
-bool ane_bench_possible(const ane_bench *b, const ane_subject *s, double ms, ane_error *e);
+bool ane_bench_possible(ane_bench *b, const ane_subject *s, double ms, ane_error *e);
 
 /* ---- programs ---------------------------------------------------------------------------------------------------- */
 
@@ -95,10 +96,17 @@ bool ane_trial_refresh(ane_trial *t, uint64_t seed, ane_error *e);
  * programs, the CPU device in fp16 for large ones; a CPU's own results are compared with the interpreter or, for large
  * programs, with the other precision. */
 bool ane_trial_verify(ane_trial *t, bool run, json_t *row, ane_error *e);
+/* Run on the same inputs and give the relative error against the reference of another program with the same ports: what
+ * quantization costs. */
+bool ane_trial_error_against(ane_trial *t, const mil_program *exact, double *error, ane_error *e);
+/* Warm up on zeros, other inputs, time, verify the last run; puts everything into the row, compile_ms too. */
+bool ane_trial_measure(ane_trial *t, json_t *row, ane_error *e);
 /* The input's or output's buffer by name; its memory. NULL when there is none. */
 ane_buffer *ane_trial_buffer(ane_trial *t, const char *name);
+/* The numbers of an input as the reference gets them: whoever writes into its buffer writes them here, too. */
+float *ane_trial_numbers(ane_trial *t, const char *name);
 
-/* All of it: compile, warm up, other inputs, time, verify the last run; puts everything into the row, compile_ms too. */
+/* ane_trial_new and ane_trial_measure. */
 bool ane_bench_program(
     ane_bench *b, const mil_program *p, const ane_trial_options *o, json_t *row, ane_error *e);
 

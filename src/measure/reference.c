@@ -130,19 +130,46 @@ static bool judge(ane_trial *t, const char *against, double error, json_t *row, 
         against, error, t->options.tolerance);
 }
 
-bool ane_trial_verify(ane_trial *t, bool run, json_t *row, ane_error *e) {
-    if (run && !ane_run(t->binding, NULL, e)) return false;
-    float **y = calloc(2 * (size_t)t->n_outputs, sizeof *y), **right = y ? y + t->n_outputs : NULL;
-    bool ok = y || no_memory(e);
-    for (int i = 0; ok && i < 2 * t->n_outputs; i++) {
-        int64_t n = t->tensors[t->n_inputs + i % t->n_outputs].count;
-        ok = (y[i] = calloc((size_t)n, sizeof **y)) || no_memory(e);
-    }
-    const char *against = "";
-    double worst = INFINITY;
-    ok = ok && ane_trial_reference(t, right, &against, e) && errors(t, y, right, &worst, e) &&
-         judge(t, against, worst, row, e);
+/* Room for all outputs twice: y[0 .. n_outputs) and behind them the reference's. One allocation for each, freed together. */
+static float **make_room(const ane_trial *t, ane_error *e) {
+    float **y = calloc(2 * (size_t)t->n_outputs, sizeof *y);
+    bool ok = y != NULL;
+    for (int i = 0; ok && i < 2 * t->n_outputs; i++)
+        ok = (y[i] = calloc((size_t)t->tensors[t->n_inputs + i % t->n_outputs].count, sizeof **y)) != NULL;
+    if (ok) return y;
+    no_memory(e);
+    return y;
+}
+
+static void free_room(const ane_trial *t, float **y) {
     for (int i = 0; y && i < 2 * t->n_outputs; i++) free(y[i]);
     free(y);
+}
+
+static bool room_is_whole(const ane_trial *t, float *const *y) {
+    return y && y[2 * t->n_outputs - 1];
+}
+
+bool ane_trial_verify(ane_trial *t, bool run, json_t *row, ane_error *e) {
+    if (run && !ane_run(t->binding, NULL, e)) return false;
+    float **y = make_room(t, e);
+    const char *against = "";
+    double worst = INFINITY;
+    bool ok = room_is_whole(t, y) && ane_trial_reference(t, y + t->n_outputs, &against, e) &&
+              errors(t, y, y + t->n_outputs, &worst, e) && judge(t, against, worst, row, e);
+    free_room(t, y);
+    return ok;
+}
+
+bool ane_trial_error_against(ane_trial *t, const mil_program *exact, double *error, ane_error *e) {
+    if (!ane_run(t->binding, NULL, e)) return false;
+    ane_trial other = *t; /* the same numbers, another program */
+    other.program = exact;
+    other.function = mil_program_function(exact, NULL);
+    float **y = make_room(t, e);
+    const char *against;
+    bool ok = room_is_whole(t, y) && ane_trial_reference(&other, y + t->n_outputs, &against, e) &&
+              errors(t, y, y + t->n_outputs, error, e);
+    free_room(t, y);
     return ok;
 }

@@ -121,10 +121,20 @@ ane_binding *ane_trial_binding(ane_trial *t) {
     return t->binding;
 }
 
-ane_buffer *ane_trial_buffer(ane_trial *t, const char *name) {
+static ane_tensor *tensor(ane_trial *t, const char *name) {
     for (int i = 0; i < t->n_inputs + t->n_outputs; i++)
-        if (strcmp(t->tensors[i].name, name) == 0) return t->tensors[i].buffer;
+        if (strcmp(t->tensors[i].name, name) == 0) return &t->tensors[i];
     return NULL;
+}
+
+ane_buffer *ane_trial_buffer(ane_trial *t, const char *name) {
+    const ane_tensor *x = tensor(t, name);
+    return x ? x->buffer : NULL;
+}
+
+float *ane_trial_numbers(ane_trial *t, const char *name) {
+    const ane_tensor *x = tensor(t, name);
+    return x ? x->x : NULL;
 }
 
 bool ane_trial_run(void *trial, ane_run_stats *stats, ane_error *e) {
@@ -161,13 +171,14 @@ bool ane_trial_refresh(ane_trial *t, uint64_t seed, ane_error *e) {
 }
 
 /* Warm up on zeros: what an evaluation that computes nothing leaves is not what is asked for later. */
-static bool measure(ane_trial *t, json_t *row, ane_error *e) {
+bool ane_trial_measure(ane_trial *t, json_t *row, ane_error *e) {
     const ane_subject s = ane_trial_subject(t);
     ane_times times;
     if (!ane_bench_warm(t->bench, &s, e) || !ane_trial_refresh(t, 1, e) ||
         !ane_bench_repeat(t->bench, &s, &times, e) || !ane_trial_verify(t, false, row, e))
         return false;
     ane_bench_put_times(t->bench, row, &times, t->flops);
+    if (t->options.speedup > 1) json_object_del(json_object_get(row, "metrics"), "peak_percent"); /* fp16's */
     ane_row_metric(row, "compile_ms", t->compile_ms);
     return true;
 }
@@ -175,7 +186,7 @@ static bool measure(ane_trial *t, json_t *row, ane_error *e) {
 bool ane_bench_program(
     ane_bench *b, const mil_program *p, const ane_trial_options *o, json_t *row, ane_error *e) {
     ane_trial *t = ane_trial_new(b, p, o, e);
-    bool ok = t && measure(t, row, e);
+    bool ok = t && ane_trial_measure(t, row, e);
     ane_trial_free(t);
     return ok;
 }

@@ -5,12 +5,18 @@
 
 enum { LARGEST_IN_TEXT = 64 };
 
+/* Numbers of 32 bits and more are what operations are told: shapes, axes. */
+static bool is_table(const mil_value_info *v) {
+    int bits = mil_dtype_bits(v->type.dtype);
+    bool stored = v->type.dtype == MIL_FP16 || (!mil_dtype_is_float(v->type.dtype) && bits > 0 && bits <= 8);
+    return stored && v->type.dtype != MIL_BOOL && mil_type_count(&v->type) > LARGEST_IN_TEXT;
+}
+
 static bool step(mil_rewrite *r, int32_t index, ane_error *e) {
     mil_lowering *l = r->context;
     const mil_operation *op = &r->from->ops[index];
     const mil_value_info *v = &r->from->values[op->results[0]];
-    if (op->opcode != MIL_OP_CONST || v->type.dtype != MIL_FP16 || v->constant->blob_path ||
-        mil_type_count(&v->type) <= LARGEST_IN_TEXT)
+    if (op->opcode != MIL_OP_CONST || v->constant->blob_path || !is_table(v))
         return mil_rewrite_copy(r, index, e);
     mil_baked *baked = mil_lowering_add_baked(l, &v->type, e);
     if (!baked) return false;

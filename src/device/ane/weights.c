@@ -36,14 +36,14 @@ static void fill(const mil_baked *baked, const float *master, uint16_t *to, int 
     int64_t n = mil_type_count(&baked->type);
     const transpose_job j = {baked, master, to};
     if (!master)
-        memcpy(to, baked->data, (size_t)n * sizeof *to);
+        memcpy(to, baked->data, (size_t)mil_type_bytes(&baked->type));
     else if (baked->transposed)
         ane_parallel_for(baked->columns, 16, threads, transpose_rows, (void *)(uintptr_t)&j);
     else
         ane_f16_array_from_f32(to, master, (size_t)n);
 }
 
-/* One blob of fp16, as a file of its own; caller frees. */
+/* One blob, as a file of its own; caller frees. Masters become fp16, constants are as they are. */
 static void *blob_file(const mil_baked *baked, const float *master, int threads, size_t *size) {
     uint64_t bytes = (uint64_t)mil_type_bytes(&baked->type);
     *size = (size_t)mil_blob_align(BLOB_DATA + bytes);
@@ -51,8 +51,10 @@ static void *blob_file(const mil_baked *baked, const float *master, int threads,
     if (!file) return NULL;
     const mil_blob_header header = {.count = 1, .version = MIL_BLOB_VERSION};
     const mil_blob_metadata metadata = {.sentinel = MIL_BLOB_SENTINEL,
-        .type = mil_blob_type_code(MIL_FP16),
+        .type = mil_blob_type_code(baked->type.dtype),
         .bytes = bytes,
+        .padding_bits =
+            8 * bytes - (uint64_t)mil_type_count(&baked->type) * (uint64_t)mil_dtype_bits(baked->type.dtype),
         .data_offset = BLOB_DATA};
     memcpy(file, &header, sizeof header);
     memcpy(file + sizeof header, &metadata, sizeof metadata);
