@@ -21,6 +21,7 @@ const cli_command *const cli_commands[] = {
     &cli_doctor,
     &cli_probe,
     &cli_bench_train, /* before its first word alone */
+    &cli_bench_gemm,
     &cli_bench,
     &cli_emulator_calibrate, /* before its first word alone */
     &cli_emulator,

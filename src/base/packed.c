@@ -109,7 +109,13 @@ void ane_packed_pack(const ane_packed_kernel *kernel, void *to, const ane_packed
 
 /* ---- multiplying --------------------------------------------------------------------------------------- */
 
-enum { MOST_ROWS = 32, MOST_COLUMNS = 32 };
+enum {
+    MOST_ROWS = 32,
+    MOST_COLUMNS = 32,
+    SECOND_CACHE = 1 << 20, /* bytes of B that stay in it */
+    STRIP = 288 << 10,      /* bytes of A packed at once, on the stack */
+    MOST_K = 2048,          /* so that a panel of any kernel fits a strip */
+};
 
 /* Blocks over the edge of C are made beside it. */
 static void edge_block(const ane_packed_kernel *kernel, const void *a, const void *b, int64_t k, float *c,
@@ -123,41 +129,47 @@ static void edge_block(const ane_packed_kernel *kernel, const void *a, const voi
         }
 }
 
-/* A share of the next panel of A comes into the second cache while blocks of this one are made: columns [begin, end) of
- * its k. */
-static void ask_for(const ane_packed_source *a, int64_t rows, int64_t begin, int64_t end) {
-    enum { LINE = 64 / sizeof(float) };
-    bool along = a->k_stride == 1;
-    int64_t outer = along ? rows : end - begin, inner = along ? end - begin : rows;
-    const float *x = a->x + begin * a->k_stride;
-    for (int64_t i = 0; i < outer; i++)
-        for (int64_t j = 0; j < inner; j += LINE)
-            __builtin_prefetch(x + i * (along ? a->stride : a->k_stride) + j, 0, 2);
+/* How the loops are cut, from the outside in: columns of C; k, as long as that much of B stays in the second cache;
+ * panels of A that are packed side by side; k, as long as a panel of A stays in the first cache.
+ *
+ * Memory is read in long runs, which the processor foresees: rows of A one panel after the other, each to its end; of a
+ * transposed A, as many panels side by side as there is room for. */
+typedef struct cut {
+    int64_t columns, k, panels, k_inner;
+} cut;
+
+/* The length of parts of n, all about as long, of at most `most`, multiples of `step`. */
+static int64_t part_of(int64_t n, int64_t most, int64_t step) {
+    int64_t parts = (n + most - 1) / most;
+    return round_up((n + parts - 1) / parts, step);
 }
 
-/* Part of the work: the panel of A that begins with this row, k numbers from the l-th, against columns [first, last)
- * of B. */
-typedef struct strip {
-    int64_t row, l, k, first, last;
-} strip;
-
-static ane_packed_source panel_source(const ane_packed_product *p, int64_t row, int64_t l) {
-    return (ane_packed_source){p->a.x + row * p->a.stride + l * p->a.k_stride, p->a.stride, p->a.k_stride};
-}
-
-static void row_of_blocks(const ane_packed_product *p, const strip *s, const void *a, int64_t rows_of_next) {
+static cut cut_of(const ane_packed_product *p) {
     const ane_packed_kernel *kernel = p->kernel;
-    int64_t rows = least(kernel->rows, p->m - s->row), panel = panel_bytes(kernel, p->k),
-            width = s->last - s->first;
+    bool along = p->a.k_stride == 1;
+    cut c = {.columns = part_of(p->n, kernel->n_chunk, kernel->columns)};
+    c.k = part_of(p->k, least(SECOND_CACHE / kernel->bytes / c.columns, MOST_K), kernel->k_step);
+    c.k_inner = part_of(c.k, along ? kernel->k_chunk : kernel->k_across, kernel->k_step);
+    c.panels = along ? 1 : STRIP / (kernel->rows * kernel->bytes * c.k_inner);
+    if (!along) c.k = c.k_inner;
+    return c;
+}
+
+/* A part of the work: columns [first, last) of C, k numbers from the l-th. */
+typedef struct part {
+    int64_t first, last, l, k;
+} part;
+
+/* The blocks of one panel of A. */
+static void row_of_blocks(const ane_packed_product *p, const part *s, int64_t row, const void *a) {
+    const ane_packed_kernel *kernel = p->kernel;
+    int64_t rows = least(kernel->rows, p->m - row), panel = panel_bytes(kernel, p->k);
     const char *b = (const char *)p->b + s->l * kernel->columns * kernel->bytes;
-    ane_packed_source next = panel_source(p, s->row + kernel->rows, s->l);
+    bool add = p->add || s->l > 0;
     for (int64_t column = s->first; column < s->last; column += kernel->columns) {
         const char *from = b + column / kernel->columns * panel;
-        float *c = p->c + s->row * p->ldc + column;
-        int64_t columns = least(kernel->columns, p->n - column), done = column - s->first;
-        if (rows_of_next > 0)
-            ask_for(&next, rows_of_next, s->k * done / width, s->k * (done + columns) / width);
-        bool add = p->add || s->l > 0;
+        float *c = p->c + row * p->ldc + column;
+        int64_t columns = least(kernel->columns, p->n - column);
         if (rows == kernel->rows && columns == kernel->columns)
             kernel->block(a, from, s->k, c, p->ldc, add);
         else
@@ -165,26 +177,42 @@ static void row_of_blocks(const ane_packed_product *p, const strip *s, const voi
     }
 }
 
-/* Chunks of k of about the same length. */
-static int64_t chunk_of(const ane_packed_kernel *kernel, int64_t k) {
-    int64_t chunks = (k + kernel->k_chunk - 1) / kernel->k_chunk;
-    return round_up((k + chunks - 1) / chunks, kernel->k_step);
+/* Rows [row, last_row) of A, packed a few numbers along k at a time. */
+static void pack_strip(const ane_packed_product *p, const part *s, int64_t row, int64_t last_row, char *a) {
+    const ane_packed_kernel *kernel = p->kernel;
+    int64_t element = (int64_t)kernel->rows * kernel->bytes, panel = round_up(s->k, kernel->k_step) * element;
+    int64_t step = p->a.k_stride == 1 ? s->k : kernel->k_square;
+    for (int64_t k = 0; k < s->k; k += step)
+        for (int64_t i = row; i < last_row; i += kernel->rows)
+            kernel->pack_a(a + (i - row) / kernel->rows * panel + k * element,
+                p->a.x + i * p->a.stride + (s->l + k) * p->a.k_stride, p->a.stride, p->a.k_stride,
+                least(kernel->rows, p->m - i), least(step, s->k - k));
+}
+
+static void strip(
+    const ane_packed_product *p, const part *s, int64_t row, int64_t last_row, int64_t k_inner) {
+    const ane_packed_kernel *kernel = p->kernel;
+    _Alignas(64) char a[STRIP];
+    int64_t element = (int64_t)kernel->rows * kernel->bytes, panel = round_up(s->k, kernel->k_step) * element;
+    pack_strip(p, s, row, last_row, a);
+    for (int64_t i = row; i < last_row; i += kernel->rows)
+        for (int64_t k = 0; k < s->k; k += k_inner) {
+            part inner = {s->first, s->last, s->l + k, least(k_inner, s->k - k)};
+            row_of_blocks(p, &inner, i, a + (i - row) / kernel->rows * panel + k * element);
+        }
 }
 
 static void panels_of_a(void *context, int64_t begin, int64_t end) {
     const ane_packed_product *p = context;
     const ane_packed_kernel *kernel = p->kernel;
-    _Alignas(64) char a[ANE_PACKED_A_BYTES];
-    int64_t chunk = chunk_of(kernel, p->k), first_row = begin * kernel->rows,
-            last_row = least(end * kernel->rows, p->m);
+    cut c = cut_of(p);
+    int64_t last_row = least(end * kernel->rows, p->m), step = c.panels * kernel->rows;
     if (kernel->begin) kernel->begin();
-    for (int64_t first = 0; first < p->n; first += kernel->n_chunk)
-        for (int64_t l = 0; l < p->k; l += chunk)
-            for (int64_t row = first_row; row < last_row; row += kernel->rows) {
-                strip s = {row, l, least(chunk, p->k - l), first, least(first + kernel->n_chunk, p->n)};
-                ane_packed_source from = panel_source(p, row, l);
-                kernel->pack_a(a, from.x, from.stride, from.k_stride, least(kernel->rows, p->m - row), s.k);
-                row_of_blocks(p, &s, a, least(kernel->rows, last_row - row - kernel->rows));
+    for (int64_t first = 0; first < p->n; first += c.columns)
+        for (int64_t l = 0; l < p->k; l += c.k)
+            for (int64_t row = begin * kernel->rows; row < last_row; row += step) {
+                part s = {first, least(first + c.columns, p->n), l, least(c.k, p->k - l)};
+                strip(p, &s, row, least(row + step, last_row), c.k_inner);
             }
     if (kernel->end) kernel->end();
 }

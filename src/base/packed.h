@@ -20,7 +20,9 @@ typedef struct ane_packed_kernel {
     int bytes;         /* of a packed element */
     int k_step;        /* panels are padded with zeros to a multiple of this */
     int k_chunk;       /* a panel of A this long stays in the first cache */
-    int n_chunk;       /* k_chunk x n_chunk of B stay in the second */
+    int k_across;      /* the same when A is transposed */
+    int k_square;      /* what is packed at a time when it is, a multiple of k_step */
+    int n_chunk;       /* columns of C that are worked on together */
     /* One panel: element (i, l) is x[i * stride + l * k_stride], i < n <= rows (or columns), l < k. One of the strides
      * is 1. */
     void (*pack_a)(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k);

@@ -29,4 +29,13 @@ prints "weight gradients"
 succeeds bench train --model stories260k --batch 1 --seq 32 --steps 1 --profile --json
 for key in bandwidth_gbs bound_ms timed_ms rows gbs kind; do prints "\"$key\":"; done
 fails 1 "only the device cpu has plans to profile" bench train --model stories260k --profile --device ane
+
+succeeds bench gemm --model stories260k --columns 16 --time 0 --threads 1
+prints "of peak"
+prints "d weight"
+succeeds bench gemm --model stories260k --columns 16 --time 0 --precision bf16 --products library --json
+for key in m n k ms gflops peak_gflops of_peak; do less 0 "$(number $key)" || fail "\"$key\" is missing"; done
+for key in weight product precision kernel transpose_a transpose_b; do prints "\"$key\":"; done
+fails 1 "amx cannot be had here in fp32" bench gemm --precision fp32 --products amx
+fails 2 "expected one of" bench gemm --model gpt2
 echo fine
