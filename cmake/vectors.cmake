@@ -4,7 +4,7 @@ include(CheckCCompilerFlag)
 string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" ANEMONE_PROCESSOR)
 set(ANEMONE_AVX2_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_avx2.c ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx2.c)
 set(ANEMONE_AVX512_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_avx512.c
-  ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx512.c)
+  ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx512.c ${PROJECT_SOURCE_DIR}/src/device/cpu/pairs_amx.c)
 set(ANEMONE_BASELINE_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_baseline.c
   ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_baseline.c)
 set(ANEMONE_NEON_SOURCES ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_neon.c)

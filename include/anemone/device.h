@@ -36,6 +36,7 @@ typedef struct ane_capabilities {
     ane_precision precision;
     mil_dtype activation_dtype; /* float type that programs for this device should declare */
     bool accumulates;           /* an output can be bound with ANE_ACCUMULATE */
+    bool fuses_attention;       /* causal_attention runs as one step: programs should hold it */
     bool runs_beside_host;      /* host work can overlap a run */
     int max_inputs, max_outputs;
     int64_t max_dim, max_width; /* of any axis, of the last two */

@@ -256,6 +256,15 @@ mil_value mil_layer_norm(mil_function *f, mil_value x, int n_axes, const int32_t
  * MIL_NONE for none. The scale is 1/sqrt(E). */
 mil_value mil_scaled_dot_product_attention(
     mil_function *f, mil_value query, mil_value key, mil_value value, mil_value attn_mask);
+/* softmax(scale q^T k) v^T where position i sees positions 0 .. i; head h of K * R query heads reads key head h / R.
+ * query [B, K, R, E, S], key and value [B, K, 1, E, S] -> results[0] [B, K, R, E, S], and for the gradient
+ * results[1] [B, K, R, 1, S]: log(sum of exp(scores)) of every position. Not an operation of Apple's: devices that have
+ * no plan for it (capabilities: fuses_attention) take its expansion. */
+void mil_causal_attention(
+    mil_function *f, mil_value query, mil_value key, mil_value value, double scale, mil_value results[2]);
+/* The derivatives by in[] = query, key, value, from both results and the derivative by the first. */
+void mil_causal_attention_gradient(mil_function *f, const mil_value in[3], mil_value result,
+    mil_value statistics, mil_value d_result, double scale, mil_value d_in[3]);
 
 mil_value mil_reshape(
     mil_function *f, mil_value x, int rank, const int64_t *dim);            /* one -1: the rest; 0: as in x */

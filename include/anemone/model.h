@@ -107,6 +107,7 @@ typedef struct ane_block_shape {
         cached; /* positions of a key/value cache that the block attends to before its own; 0 when training.
                             With a cache, batch is 1. */
     mil_dtype dtype; /* of activations and parameters */
+    bool fused;      /* attention among new tokens as one causal_attention (a device's fuses_attention) */
 } ane_block_shape;
 
 /* One transformer block.

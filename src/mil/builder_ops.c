@@ -157,6 +157,21 @@ mil_value mil_scaled_dot_product_attention(
     return EMIT(f, MIL_OP_SCALED_DOT_PRODUCT_ATTENTION, query, key, value, attn_mask);
 }
 
+void mil_causal_attention(
+    mil_function *f, mil_value query, mil_value key, mil_value value, double scale, mil_value results[2]) {
+    mil_value factor = scalar_like(f, query, scale);
+    const mil_arg args[] = {{1, &query}, {1, &key}, {1, &value}, {1, &factor}};
+    mil_emit(f, MIL_OP_CAUSAL_ATTENTION, args, 2, results);
+}
+
+void mil_causal_attention_gradient(mil_function *f, const mil_value in[3], mil_value result,
+    mil_value statistics, mil_value d_result, double scale, mil_value d_in[3]) {
+    mil_value factor = scalar_like(f, d_result, scale), held[3] = {in[0], in[1], in[2]};
+    const mil_arg args[] = {{1, &held[0]}, {1, &held[1]}, {1, &held[2]}, {1, &result}, {1, &statistics},
+        {1, &d_result}, {1, &factor}};
+    mil_emit(f, MIL_OP_CAUSAL_ATTENTION_GRADIENT, args, 3, d_in);
+}
+
 /* ---- moving elements ----------------------------------------------------------------------------------- */
 
 /* `n` int32 as a constant, n being x's rank times `per_axis`. */

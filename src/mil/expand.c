@@ -89,16 +89,74 @@ static mil_value linear(mil_function *f, const mil_operation *op) {
     return bias == MIL_NONE ? y : mil_add(f, y, bias);
 }
 
+/* ---- causal attention ---------------------------------------------------------------------------------- */
+
+/* [S, S]: LEFT_OUT where the column is later than the row. */
+static mil_value causal_mask(mil_function *f, mil_dtype dtype, int64_t s) {
+    float *mask = calloc((size_t)(s * s), sizeof *mask);
+    if (!mask) {
+        mil_no_memory(&f->program->error, "causal_attention");
+        return MIL_NONE;
+    }
+    for (int64_t i = 0; i < s; i++)
+        for (int64_t j = i + 1; j < s; j++) mask[i * s + j] = (float)LEFT_OUT;
+    mil_value v = mil_const_floats(f, mil_tensor(dtype, 2, (const int64_t[]){s, s}), mask);
+    free(mask);
+    return v;
+}
+
+/* (scale q)^T k + mask: [B, K, R, S, S]. The query is scaled, not the scores: it is smaller. */
+static mil_value causal_scores(mil_function *f, const mil_operation *op) {
+    mil_value q = mil_arg_value(op, "query"), k = mil_arg_value(op, "key");
+    const mil_type *t = mil_type_of(f, q);
+    mil_dtype dtype = t->dtype;
+    int64_t s = t->dim[4];
+    q = mil_mul_scalar(f, q, mil_arg_float(f, op, "scale", 1));
+    return mil_add(f, mil_matmul(f, q, k, true, false), causal_mask(f, dtype, s));
+}
+
+static mil_value reduced(mil_function *f, mil_value x, int32_t axis) {
+    return mil_reduce_sum(f, x, 1, &axis, true);
+}
+
+static void causal_attention(mil_function *f, const mil_operation *op, mil_value *results) {
+    static const int32_t last[] = {4}, swap[] = {0, 1, 2, 4, 3};
+    mil_value scores = causal_scores(f, op), highest = mil_reduce_max(f, scores, 1, last, true);
+    mil_value sum = reduced(f, mil_exp(f, mil_sub(f, scores, highest)), 4); /* [B, K, R, S, 1] */
+    results[0] = mil_matmul(f, mil_arg_value(op, "value"), mil_softmax(f, scores, -1), false, true);
+    results[1] = mil_transpose(f, mil_add(f, highest, mil_log(f, sum, 0)), swap);
+}
+
+/* p = exp(scores - statistics), dp = d^T v, ds = p (dp - d . result); dq = scale k ds^T, dk = scale q ds, dv = d p,
+ * the last two summed over the heads of a group. */
+static void causal_attention_gradient(mil_function *f, const mil_operation *op, mil_value *results) {
+    static const int32_t swap[] = {0, 1, 2, 4, 3};
+    mil_value q = mil_arg_value(op, "query"), k = mil_arg_value(op, "key"), v = mil_arg_value(op, "value"),
+              d = mil_arg_value(op, "d_result");
+    double scale = mil_arg_float(f, op, "scale", 1);
+    mil_value statistics = mil_transpose(f, mil_arg_value(op, "statistics"), swap); /* [B, K, R, S, 1] */
+    mil_value p = mil_exp(f, mil_sub(f, causal_scores(f, op), statistics));
+    mil_value mean = mil_transpose(f, reduced(f, mil_mul(f, d, mil_arg_value(op, "result")), 3), swap);
+    mil_value ds = mil_mul(f, p, mil_sub(f, mil_matmul(f, d, v, true, false), mean));
+    ds = mil_mul_scalar(f, ds, scale);
+    results[0] = mil_matmul(f, k, ds, false, true);
+    results[1] = reduced(f, mil_matmul(f, q, ds, false, false), 2);
+    results[2] = reduced(f, mil_matmul(f, d, p, false, false), 2);
+}
+
 static const struct {
     mil_opcode opcode;
     mil_value (*expand)(mil_function *f, const mil_operation *op);
+    void (*expand_all)(mil_function *f, const mil_operation *op, mil_value *results); /* of several results */
 } composites[] = {
-    {MIL_OP_SCALED_DOT_PRODUCT_ATTENTION, attention},
-    {MIL_OP_LAYER_NORM, layer_norm},
-    {MIL_OP_GELU, gelu},
-    {MIL_OP_LINEAR, linear},
+    {MIL_OP_SCALED_DOT_PRODUCT_ATTENTION, attention, NULL},
+    {MIL_OP_CAUSAL_ATTENTION, NULL, causal_attention},
+    {MIL_OP_CAUSAL_ATTENTION_GRADIENT, NULL, causal_attention_gradient},
+    {MIL_OP_LAYER_NORM, layer_norm, NULL},
+    {MIL_OP_GELU, gelu, NULL},
+    {MIL_OP_LINEAR, linear, NULL},
 };
-enum { N_COMPOSITES = sizeof composites / sizeof *composites };
+enum { MOST_RESULTS = 3, N_COMPOSITES = sizeof composites / sizeof *composites };
 
 static int composite_of(const mil_operation *op) {
     for (int i = 0; i < N_COMPOSITES; i++)
@@ -115,7 +173,10 @@ bool mil_expand_op(mil_function *f, const mil_operation *op, mil_value *results,
     if (which < 0)
         return ane_fail(
             e, ANE_ERROR_ARGUMENT, op->info->name, "the operation is no composite; it cannot be expanded");
-    results[0] = composites[which].expand(f, op);
+    if (composites[which].expand_all)
+        composites[which].expand_all(f, op, results);
+    else
+        results[0] = composites[which].expand(f, op);
     if (results[0] != MIL_NONE) return true;
     if (e && !e->code) *e = f->program->error;
     return false;
@@ -124,10 +185,12 @@ bool mil_expand_op(mil_function *f, const mil_operation *op, mil_value *results,
 static bool expand(mil_rewrite *r, int32_t index, ane_error *e) {
     if (!mil_can_expand(&r->from->ops[index])) return mil_rewrite_copy(r, index, e);
     mil_operation op = mil_rewrite_mapped(r, index, e);
-    mil_value result = MIL_NONE;
+    mil_value results[MOST_RESULTS] = {MIL_NONE, MIL_NONE, MIL_NONE};
     if (!op.args) return false;
-    mil_expand_op(r->to, &op, &result, NULL); /* replace() takes the report from the program */
-    return mil_rewrite_replace(r, index, 0, result, true, e);
+    mil_expand_op(r->to, &op, results, NULL); /* replace() takes the report from the program */
+    for (int i = 0; i < op.n_results; i++)
+        if (!mil_rewrite_replace(r, index, i, results[i], true, e)) return false;
+    return true;
 }
 
 bool mil_pass_expand(mil_function *f, ane_error *e) {

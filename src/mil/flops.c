@@ -28,6 +28,16 @@ static double attention_depth(const mil_function *f, const mil_operation *op) {
     return keys + keys * (double)k->dim[k->rank - 1] / (double)v->dim[v->rank - 1];
 }
 
+/* All scores are counted, though half of them are hidden: devices that mask them compute them. */
+static double causal_attention_depth(const mil_function *f, const mil_operation *op) {
+    return 2 * (double)mil_arg_type(f, op, "query")->dim[4];
+}
+
+/* Four products: those of forward are not counted again. */
+static double causal_attention_gradient_depth(const mil_function *f, const mil_operation *op) {
+    return 4 * (double)mil_arg_type(f, op, "query")->dim[4];
+}
+
 static const struct {
     mil_opcode opcode;
     double (*depth)(const mil_function *f, const mil_operation *op);
@@ -36,6 +46,8 @@ static const struct {
     {MIL_OP_MATMUL, matmul_depth},
     {MIL_OP_LINEAR, linear_depth},
     {MIL_OP_SCALED_DOT_PRODUCT_ATTENTION, attention_depth},
+    {MIL_OP_CAUSAL_ATTENTION, causal_attention_depth},
+    {MIL_OP_CAUSAL_ATTENTION_GRADIENT, causal_attention_gradient_depth},
 };
 
 double mil_flops(const mil_function *f) {

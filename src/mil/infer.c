@@ -59,7 +59,9 @@ bool mil_op_infer(const mil_function *f, const mil_operation *op, mil_type *type
             info->opcode == MIL_OP_CONST ? "mil_const_*" : "mil_param");
     for (int i = 0; i < info->n_params; i++)
         if (!check_arg(f, &info->params[i], &op->args[i], e)) return false;
-    if (op->n_results != 1 && op->opcode != MIL_OP_SPLIT)
+    bool several = op->opcode == MIL_OP_SPLIT || op->opcode == MIL_OP_CAUSAL_ATTENTION ||
+                   op->opcode == MIL_OP_CAUSAL_ATTENTION_GRADIENT; /* their inference knows how many */
+    if (op->n_results != 1 && !several)
         return ane_fail(
             e, ANE_ERROR_ARGUMENT, NULL, "%s has one result; found %d", info->name, (int)op->n_results);
     if (!info->infer(f, op, types, e)) return false;

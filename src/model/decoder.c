@@ -65,7 +65,7 @@ static bool make_pass_buffers(const ane_decoder *d, pass *p, ane_error *e) {
 
 static bool make_pass(const ane_decoder *d, pass *p, int32_t tokens, ane_error *e) {
     const ane_model_config *c = &d->weights->config;
-    const ane_block_shape shape = {1, tokens, d->positions, activations(d)};
+    const ane_block_shape shape = {1, tokens, d->positions, activations(d), false};
     p->tokens = tokens;
     mil_program *program = make_pass_buffers(d, p, e) ? mil_program_new(MIL_IOS18, e) : NULL;
     if (!program) return false;

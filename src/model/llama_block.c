@@ -86,6 +86,12 @@ static mil_value attend(const block *b, mil_value q, mil_value k, mil_value v) {
     return mil_matmul(f, v, mil_softmax(f, scores, -1), false, true);
 }
 
+static mil_value attend_fused(const block *b, mil_value q, mil_value k, mil_value v) {
+    mil_value results[2];
+    mil_causal_attention(b->f, q, k, v, 1 / sqrt(b->c->head_dim), results);
+    return results[0];
+}
+
 /* The same with T cached positions before the new tokens: one softmax over both. B = 1. */
 static mil_value attend_cached(const block *b, mil_value q, mil_value k, mil_value v) {
     mil_function *f = b->f;
@@ -113,13 +119,16 @@ static mil_value attention(block *b, mil_value x) {
     mil_value k = rotate(b, linear(f, x, "self_attn.k_proj", narrow, c->dim), c->n_kv_heads);
     b->v_new = linear(f, x, "self_attn.v_proj", narrow, c->dim);
     b->k_new = mil_reshape(f, k, 4, (int64_t[]){1, narrow, 1, columns});
-    q = mil_mul_scalar(
-        f, q, 1 / sqrt(c->head_dim)); /* q, not the scores: it is smaller, and fp16 does not overflow */
+    bool fused = b->s->fused && b->s->cached == 0;
+    if (!fused) /* q, not the scores: it is smaller, and fp16 does not overflow */
+        q = mil_mul_scalar(f, q, 1 / sqrt(c->head_dim));
     q = by_head(b, q, c->n_heads);
     k = by_head(b, k, c->n_kv_heads);
     mil_value v = by_head(b, b->v_new, c->n_kv_heads);
-    mil_value a = b->s->cached > 0 ? attend_cached(b, q, k, v) : attend(b, q, k, v); /* [B, K, R, E, S] */
-    a = mil_transpose(f, a, (int32_t[]){1, 2, 3, 0, 4});                             /* [K, R, E, B, S] */
+    mil_value a = fused              ? attend_fused(b, q, k, v)
+                  : b->s->cached > 0 ? attend_cached(b, q, k, v)
+                                     : attend(b, q, k, v); /* [B, K, R, E, S] */
+    a = mil_transpose(f, a, (int32_t[]){1, 2, 3, 0, 4});   /* [K, R, E, B, S] */
     a = mil_reshape(f, a, 4, (int64_t[]){1, wide, 1, columns});
     return linear(f, a, "self_attn.o_proj", c->dim, wide);
 }

@@ -107,7 +107,8 @@ static ane_stage_options options_of(const ane_network *n, int copies) {
 
 static bool make_blocks(ane_network *n, ane_error *e) {
     const ane_model_config *c = &n->weights->config;
-    const ane_block_shape shape = {n->batch, n->seq, 0, dtype_of(n->device)};
+    const ane_block_shape shape = {
+        n->batch, n->seq, 0, dtype_of(n->device), ane_device_capabilities(n->device)->fuses_attention};
     ane_stage_options o = options_of(n, c->n_layers);
     if (n->n_halves > 1) o.leaf = "normed";
     for (int i = 0; i < n->n_halves; i++) {

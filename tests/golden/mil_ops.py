@@ -274,6 +274,18 @@ constexpr_case("constexpr blockwise", "constexpr_blockwise_shift_scale", out, da
 constexpr_case("constexpr blockwise int4", "constexpr_blockwise_shift_scale", (data - 8) * scale.repeat(2, 0).repeat(2, 1),
                data=f"tensor<int4, [4, 6]>({(data - 8).tolist()})", scale=literal(scale))
 
+# -- causal attention and its gradient: query [B, K, R, E, S], key and value [B, K, 1, E, S]
+q, k, v, d = (torch.from_numpy(normal(2, 2, r, 3, 5)).requires_grad_() for r in (2, 1, 1, 2))
+scores = 0.6 * q.transpose(3, 4) @ k + torch.triu(torch.full((5, 5), -torch.inf, dtype=torch.float64), 1)
+y = v @ torch.softmax(scores, -1).transpose(3, 4)
+statistics = torch.logsumexp(scores, -1, keepdim=True).transpose(3, 4)
+inputs = {"query": q.detach().numpy(), "key": k.detach().numpy(), "value": v.detach().numpy()}
+y.backward(d)
+case("causal attention", "causal_attention", inputs, [y.detach().numpy(), statistics.detach().numpy()], scale=0.6)
+case("causal attention gradient", "causal_attention_gradient",
+     inputs | {"result": y.detach().numpy(), "statistics": statistics.detach().numpy(), "d_result": d.detach().numpy()},
+     [q.grad.numpy(), k.grad.numpy(), v.grad.numpy()], scale=0.6)
+
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mil_ops.json")
 with open(path, "w") as f:
     f.write("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")

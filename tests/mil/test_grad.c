@@ -199,6 +199,13 @@ CASE(attention, -1, 1, {
     OUT(mil_scaled_dot_product_attention(f, q, k, v, mil_input(f, "mask", T(3, 5))));
 })
 
+CASE(causal_attention, -1, 1, {
+    mil_value q = mil_input(f, "q", T(2, 2, 2, 3, 4)), k = mil_input(f, "k", T(2, 2, 1, 3, 4)),
+              v = mil_input(f, "v", T(2, 2, 1, 3, 4)), results[2];
+    mil_causal_attention(f, q, k, v, 0.7, results);
+    OUT(results[0]);
+})
+
 /* ---- moving elements ----------------------------------------------------------------------------------- */
 
 CASE(reshapes, -1, 1, {
@@ -326,7 +333,8 @@ int main(void) {
         TEST(linear), TEST(conv_pointwise), TEST(conv_pointwise_batch), TEST(conv_pointwise_strided),
         TEST(conv_3x2), TEST(conv_strides), TEST(conv_custom_pad), TEST(conv_same), TEST(conv_same_lower),
         TEST(conv_dilation), TEST(conv_groups), TEST(conv_depthwise), TEST(conv_1d), TEST(conv_input_weight),
-        TEST(attention), TEST(reshapes), TEST(slices), TEST(slice_masks), TEST(concat), TEST(split),
-        TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(rsqrt_fp16), TEST(breadth)};
+        TEST(attention), TEST(causal_attention), TEST(reshapes), TEST(slices), TEST(slice_masks),
+        TEST(concat), TEST(split), TEST(tile), TEST(pad), TEST(gather), TEST(scatter), TEST(rsqrt_fp16),
+        TEST(breadth)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

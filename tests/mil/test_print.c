@@ -72,6 +72,10 @@ static void add_products(mil_function *f, mil_value x) { /* x [4, 6] */
     mil_linear(f, x, mil_param(f, "linear.weight", tensor2(MIL_FP32, 3, 6)), MIL_NONE);
     mil_value q = mil_input(f, "q", tensor4(MIL_FP32, 1, 2, 4, 8));
     mil_scaled_dot_product_attention(f, q, q, q, MIL_NONE);
+    mil_type heads = mil_tensor(MIL_FP32, 5, (int64_t[]){1, 2, 1, 4, 8});
+    mil_value h = mil_input(f, "heads", heads), results[2], derivatives[3];
+    mil_causal_attention(f, h, h, h, 0.5, results);
+    mil_causal_attention_gradient(f, (mil_value[]){h, h, h}, results[0], results[1], h, 0.5, derivatives);
 }
 
 static void add_low_precision(mil_function *f, mil_value x) {

@@ -150,11 +150,13 @@ static ane_device *cpu_open(const char *text, ane_error *e) {
     d->base.ops = &ane_cpu_device;
     d->v = o.vectors;
     d->packed = o.packed;
+    d->pairs = o.precision == ANE_BF16 ? ane_cpu_pairs(o.vectors) : NULL;
     d->late = o.late;
     d->profiles = o.profiles;
     d->threads = o.threads;
     describe(&d->base.capabilities, d);
     d->base.capabilities.precision = o.precision;
+    d->base.capabilities.fuses_attention = o.precision != ANE_FP16;
     d->base.capabilities.activation_dtype = o.precision == ANE_FP16 ? MIL_FP16 : MIL_FP32;
     return &d->base;
 }

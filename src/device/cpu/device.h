@@ -11,8 +11,9 @@ struct cpu_device {
     ane_device base;
     const cpu_vectors *v;
     const ane_packed_kernel *packed; /* of products; NULL: the library's */
-    bool late;     /* new weights come in with the change after theirs */
-    bool profiles; /* every step of every kernel is timed */
+    const cpu_pairs *pairs;          /* NULL: none here */
+    bool late;                       /* new weights come in with the change after theirs */
+    bool profiles;                   /* every step of every kernel is timed */
     pthread_mutex_t kernels_lock;
     struct cpu_kernel *kernels; /* all of them, oldest first, when it profiles */
     int threads;

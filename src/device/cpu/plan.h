@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/gemm.h"
 #include "base/packed.h"
+#include "device/cpu/pairs.h"
 #include "device/cpu/vector.h"
 #include "device/device_impl.h"
 #include "mil/ops.h"
@@ -47,14 +48,16 @@ typedef struct cpu_view {
 } cpu_view;
 
 typedef enum cpu_node_type {
-    CPU_NODE_MAP,      /* out = op(in...), element by element; in[] broadcast to out's shape */
-    CPU_NODE_REDUCE,   /* out, given in in[0]'s shape with stride 0 along what is reduced */
-    CPU_NODE_GEMM,     /* cpu_gemm */
-    CPU_NODE_PACK,     /* cpu_pack */
-    CPU_NODE_SOFTMAX,  /* cpu_softmax */
-    CPU_NODE_MOVE,     /* copy between views of one shape */
-    CPU_NODE_GATHER,   /* cpu_gather */
-    CPU_NODE_CONVERT,  /* cpu_convert: between a bound buffer's own element type and ours */
+    CPU_NODE_MAP,       /* out = op(in...), element by element; in[] broadcast to out's shape */
+    CPU_NODE_REDUCE,    /* out, given in in[0]'s shape with stride 0 along what is reduced */
+    CPU_NODE_GEMM,      /* cpu_gemm */
+    CPU_NODE_PACK,      /* cpu_pack */
+    CPU_NODE_SOFTMAX,   /* cpu_softmax */
+    CPU_NODE_MOVE,      /* copy between views of one shape */
+    CPU_NODE_GATHER,    /* cpu_gather */
+    CPU_NODE_CONVERT,   /* cpu_convert: between a bound buffer's own element type and ours */
+    CPU_NODE_ATTENTION, /* cpu_attention */
+    CPU_NODE_ATTENTION_GRADIENT,
     CPU_NODE_FALLBACK, /* the operation's reference evaluation */
 } cpu_node_type;
 
@@ -76,6 +79,7 @@ typedef struct cpu_device cpu_device;
 typedef struct cpu_run {
     cpu_device *device;
     const cpu_vectors *v;
+    const cpu_pairs *pairs; /* NULL: none here */
     int threads;
     void *const *base;      /* address of every storage's first element */
     const bool *accumulate; /* per output: the one gemm that makes it adds to what is there */
@@ -102,6 +106,7 @@ typedef struct cpu_plan {
     ane_arena *arena; /* everything in the plan */
     ane_precision precision;
     const ane_packed_kernel *packed; /* what products run by; NULL: the library's */
+    int threads;
     const mil_function *f;
     int32_t n_storages, storage_capacity;
     cpu_storage *storages;
@@ -157,7 +162,8 @@ cpu_lower_fn ane_cpu_lower_conv, ane_cpu_lower_matmul, ane_cpu_lower_linear, ane
     ane_cpu_lower_reduce, ane_cpu_lower_gather, ane_cpu_lower_alias, ane_cpu_lower_reshape,
     ane_cpu_lower_transpose, ane_cpu_lower_slice, ane_cpu_lower_concat, ane_cpu_lower_split,
     ane_cpu_lower_tile, ane_cpu_lower_map, ane_cpu_lower_cast, ane_cpu_lower_select, ane_cpu_lower_pow,
-    ane_cpu_lower_gelu, ane_cpu_lower_attention, ane_cpu_lower_layer_norm;
+    ane_cpu_lower_gelu, ane_cpu_lower_attention, ane_cpu_lower_layer_norm, ane_cpu_lower_causal_attention,
+    ane_cpu_lower_causal_attention_gradient;
 bool ane_cpu_lower(cpu_plan *plan, ane_error *e);
 /* Where to write value v: its target, or a packed storage of its own. */
 cpu_view ane_cpu_destination(cpu_lower *l, mil_value v);
@@ -250,7 +256,8 @@ typedef struct cpu_fallback {
 } cpu_fallback;
 
 extern const cpu_step_type ane_cpu_gemm_step, ane_cpu_pack_step, ane_cpu_softmax_step, ane_cpu_move_step,
-    ane_cpu_gather_step, ane_cpu_convert_step, ane_cpu_fallback_step, ane_cpu_chain_step;
+    ane_cpu_gather_step, ane_cpu_convert_step, ane_cpu_fallback_step, ane_cpu_chain_step,
+    ane_cpu_attention_step, ane_cpu_attention_gradient_step;
 
 /* A chain of maps, and reductions at its end, over one iteration space (chain_build.c). NULL: out of memory.
  */

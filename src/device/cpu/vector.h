@@ -77,6 +77,21 @@ typedef struct cpu_vectors {
     void (*round_f16)(float *x, int64_t n); /* to the nearest fp16, kept as fp32 */
     void (*transpose)(float *restrict d, int64_t ldd, const float *restrict x, int64_t ldx, int64_t rows,
         int64_t columns); /* d[j, i] = x[i, j] */
+    /* c [m, n] (+)= a [m, k] b [k, n], element (i, p) of a at a[i * am + p * ak], b and c packed; m a multiple of 4, n
+     * of 16. */
+    void (*product)(int64_t m, int64_t n, int64_t k, const float *a, int64_t am, int64_t ak, const float *b,
+        float *c, bool add);
+    /* Columns of s [rows, 64] as softmax goes on: `highest` so far and `sum` of exponentials are updated, s becomes
+     * exp(s - highest), factor exp(highest before - highest now). */
+    void (*softmax_block)(float *restrict s, int64_t rows, float *restrict highest, float *restrict sum,
+        float *restrict factor);
+    /* s [rows, 64] = exp(s - shift[column]) */
+    void (*exp_block)(float *restrict s, int64_t rows, const float *restrict shift);
+    /* d [rows, 64] = p (d - mean[column]) */
+    void (*softmax_gradient_block)(
+        float *restrict d, const float *restrict p, int64_t rows, const float *restrict mean);
+    /* y [rows, 64] *= factor[column] */
+    void (*scale_columns)(float *restrict y, int64_t rows, const float *restrict factor);
 } cpu_vectors;
 
 /* `name`: "avx512", "avx2", "baseline"; NULL: the best that this processor has. NULL when there is no such

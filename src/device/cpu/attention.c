@@ -1,0 +1,74 @@
+/* Blocks of attention: loading, storing, and as operands of products. */
+#include "device/cpu/attention.h"
+
+#include <math.h>
+#include <string.h>
+
+cpu_operands ane_cpu_operands(const cpu_run *r, bool bf16) {
+    const cpu_pairs *pairs = bf16 ? r->pairs : NULL;
+    return (cpu_operands){r->v, pairs, bf16 && !pairs};
+}
+
+static void as_floats(const cpu_operands *o, float *to, const float *from, int64_t count) {
+    for (int64_t i = 0; o->round && i < count; i += CPU_BLOCK) { /* maps do not work in place */
+        float rounded[CPU_BLOCK];
+        o->v->map[CPU_ROUND_BF16][0](rounded, from + i, NULL, NULL, 0, CPU_BLOCK);
+        memcpy(to + i, rounded, sizeof rounded);
+    }
+    if (!o->round && to != from) memcpy(to, from, (size_t)count * sizeof *to);
+}
+
+void ane_cpu_operand_right(const cpu_operands *o, float *to, const float *from, int64_t rows, int64_t width) {
+    if (o->pairs)
+        o->pairs->down(to, from, rows, width);
+    else
+        as_floats(o, to, from, rows * width);
+}
+
+void ane_cpu_operand_left(const cpu_operands *o, float *to, const float *from, int64_t rows, int64_t width) {
+    if (o->pairs)
+        o->pairs->across(to, from, rows * width / 2);
+    else
+        as_floats(o, to, from, rows * width);
+}
+
+/* Floats stay as they are: their product reads them with other strides. */
+void ane_cpu_operand_left_transposed(const cpu_operands *o, float *to, const float *from, int64_t rows) {
+    if (!o->pairs) {
+        as_floats(o, to, from, rows * CPU_BLOCK);
+        return;
+    }
+    o->v->transpose(to, rows, from, CPU_BLOCK, rows, CPU_BLOCK);
+    o->pairs->across(to, to, CPU_BLOCK * rows / 2);
+}
+
+void ane_cpu_block_multiply(const cpu_operands *o, const cpu_block_product *p) {
+    if (o->pairs)
+        o->pairs->product(p->m, p->n, p->k / 2, p->a, p->b, p->c, p->add);
+    else
+        o->v->product(p->m, p->n, p->k, p->a, p->a_transposed ? 1 : p->k, p->a_transposed ? CPU_BLOCK : 1,
+            p->b, p->c, p->add);
+}
+
+void ane_cpu_block_load(
+    float *to, int64_t rows, const float *x, int64_t size, int64_t stride, int64_t n, float scale) {
+    for (int64_t e = 0; e < rows; e++, to += CPU_BLOCK) {
+        int64_t have = e < size ? n : 0;
+        for (int64_t i = 0; i < have; i++) to[i] = x[e * stride + i] * scale;
+        for (int64_t i = have; i < CPU_BLOCK; i++) to[i] = 0;
+    }
+}
+
+void ane_cpu_block_store(
+    float *x, int64_t size, int64_t stride, int64_t n, const float *from, float scale, const float *scales) {
+    for (int64_t e = 0; e < size; e++, from += CPU_BLOCK, x += stride)
+        if (scales)
+            for (int64_t i = 0; i < n; i++) x[i] = from[i] * scales[i];
+        else
+            for (int64_t i = 0; i < n; i++) x[i] = from[i] * scale;
+}
+
+void ane_cpu_block_mask(float *scores) {
+    for (int64_t j = 1; j < CPU_BLOCK; j++)
+        for (int64_t i = 0; i < j; i++) scores[j * CPU_BLOCK + i] = -INFINITY;
+}
