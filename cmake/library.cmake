@@ -8,6 +8,7 @@ endif()
 include(cmake/data.cmake)
 anemone_embed(data/ane_chips.json ane_chips_json)
 anemone_embed(data/recorded_probes.json recorded_probes_json)
+anemone_embed(data/ane_recorded.json ane_recorded_json)
 
 add_library(anemone_objects OBJECT ${ANEMONE_SOURCES})
 target_include_directories(anemone_objects PUBLIC ${PROJECT_SOURCE_DIR}/include PRIVATE ${PROJECT_SOURCE_DIR}/src)

@@ -114,11 +114,44 @@ static double step_ms(const em_rates *rates, const json_t *row) {
     return design ? design_ms(rates, design) : -1;
 }
 
+/* A number, or the middle of a range [low, high]. */
+static json_t *middle(const json_t *x) {
+    double low = json_number_value(json_array_get(x, 0)), high = json_number_value(json_array_get(x, 1));
+    return json_real(json_is_array(x) ? (low + high) / 2 : json_number_value(x));
+}
+
+/* The recorded rows that have the member `mark`, each as one flat object: chip, table, source, ms (the member `time`),
+ * and what stands in config, fit and design. */
+static json_t *rows_with(const json_t *recorded, const char *mark, const char *time) {
+    const json_t *machines = json_object_get(recorded, "machines");
+    json_t *list = json_array(), *row;
+    size_t i;
+    json_array_foreach(json_object_get(recorded, "rows"), i, row) {
+        if (!json_object_get(row, mark)) continue;
+        const json_t *machine =
+            json_object_get(machines, json_string_value(json_object_get(row, "machine")));
+        const json_t *source = json_object_get(row, "source");
+        json_t *flat = json_object();
+        json_object_set(flat, "chip", json_object_get(machine, "chip"));
+        json_object_set(flat, "table", json_object_get(row, "program"));
+        json_object_set(flat, "source", source ? (json_t *)source : json_object_get(machine, "source"));
+        json_object_update(flat, json_object_get(row, "config"));
+        json_object_update(flat, json_object_get(row, "fit"));
+        if (json_object_get(row, "design")) json_object_set(flat, "design", json_object_get(row, "design"));
+        json_object_set_new(flat, "ms", middle(json_object_get(row, time)));
+        json_array_append_new(list, flat);
+    }
+    return list;
+}
+
 char *anemone_emulator_calibrate(void) {
     const json_t *recorded = em_state_chips()->recorded;
     double single_error, step_error;
-    json_t *single = compare(json_object_get(recorded, "single"), single_ms, &single_error);
-    json_t *steps = compare(json_object_get(recorded, "steps"), step_ms, &step_error);
+    json_t *fitted = rows_with(recorded, "fit", "ms"), *checked = rows_with(recorded, "design", "device_ms");
+    json_t *single = compare(fitted, single_ms, &single_error);
+    json_t *steps = compare(checked, step_ms, &step_error);
+    json_decref(fitted);
+    json_decref(checked);
     json_t *all = json_pack("{s:o, s:f, s:o, s:f, s:s}", "single", single, "single_median_error",
         single_error, "steps", steps, "steps_median_error", step_error, "note",
         "times are modelled; fitted to the rows of single programs, checked on steps");
