@@ -23,6 +23,7 @@ const cli_command *const cli_commands[] = {
     &cli_bench_train, /* before its first word alone */
     &cli_bench_gemm,
     &cli_bench,
+    &cli_report_command,
     &cli_emulator_calibrate, /* before its first word alone */
     &cli_emulator,
     &cli_cache_clear,
