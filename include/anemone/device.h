@@ -131,6 +131,7 @@ typedef struct ane_device_counts {
     int64_t compiles, loads, evictions, retries;
     /* Programs found compiled in the cache, compiled since they were not there, and times that the cache itself failed. */
     int64_t cache_hits, cache_misses, cache_failures;
+    double flops;     /* of all runs: 2 for each multiply-add of a product */
     double device_ms; /* the device's time, all runs together */
     bool modelled;    /* device_ms comes from a model, not from a clock */
     double staging_ms, copying_ms, compiling_ms,

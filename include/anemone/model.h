@@ -142,6 +142,16 @@ typedef struct ane_placement {
 ane_placement ane_placement_decide(
     const ane_placement *asked, const ane_capabilities *d, const ane_model_config *c, int32_t columns);
 
+/* A recorded design's choices, as far as they are choices (ane-spec 4.3 to 4.9): placement, and how weights reach the
+ * device ("weights=..." of its spec). Its kernels are cut finer: where it takes ten evaluations for a block, these take
+ * two or four. */
+typedef struct ane_recipe {
+    const char *name, *weights;
+    ane_placement placement;
+} ane_recipe;
+const ane_recipe *ane_recipes(int *n);
+const ane_recipe *ane_recipe_find(const char *name); /* NULL when there is none */
+
 typedef struct ane_network ane_network;
 /* Milliseconds since the last ane_network_timers_reset. All but the last are parts of the time of the calls. */
 typedef struct ane_network_timers {

@@ -16,6 +16,7 @@ static void add(ane_device_counts *a, const ane_device_counts *b, int sign) {
     a->cache_hits += sign * b->cache_hits;
     a->cache_misses += sign * b->cache_misses;
     a->cache_failures += sign * b->cache_failures;
+    a->flops += sign * b->flops;
     a->device_ms += sign * b->device_ms;
     a->modelled |= b->modelled;
     a->staging_ms += sign * b->staging_ms;

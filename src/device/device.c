@@ -329,6 +329,7 @@ bool ane_run(ane_binding *b, ane_run_stats *stats, ane_error *e) {
     ane_run_stats own = {0};
     if (!k->device->ops->run(b, &own, e)) return false;
     const ane_device_counts more = {.runs = 1,
+        .flops = k->flops,
         .device_ms = own.device_ms,
         .modelled = own.modelled,
         .evaluating_ms = k->device->ops->counts ? 0 : own.host_ms};

@@ -17,5 +17,6 @@ const ane_benchmark *const ane_benchmarks[] = {
     &ane_bench_quant,
     &ane_bench_dynamic,
     &ane_bench_pipeline,
+    &ane_bench_train,
     NULL,
 };
