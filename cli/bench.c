@@ -1,4 +1,5 @@
 /* bench.c - `anemone bench NAME`: the benchmarks of src/measure, one, or all of them. */
+#include "cli/bench_beside.h"
 #include "cli/bench_table.h"
 #include "cli/commands.h"
 #include "cli/common.h"
@@ -7,6 +8,7 @@
 #include "anemone/measure.h"
 #include "base/file.h"
 #include "base/nearest.h"
+#include "measure/recorded.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -27,7 +29,9 @@ typedef struct progress {
     const char *out; /* results are kept here after every case; NULL: nowhere */
     int done, total; /* cases of all benchmarks of this call */
     bool terminal, failed;
-    ane_error error; /* of keeping the results */
+    ane_error error;  /* of keeping the results */
+    json_t *recorded; /* printed beside ours; NULL: not */
+    json_t *before;   /* compared with; NULL: nothing */
 } progress;
 
 static void draw(const progress *p, const ane_bench_event *event) {
@@ -121,6 +125,8 @@ static bool run_suite(const suite *s, progress *p, bool table, ane_error *e) {
         ok = ane_bench_run(p->bench, s->run[i]->name, e);
         if (p->terminal) fputs("\r\033[K", stderr);
         if (table) cli_print_benchmark(ane_bench_results(p->bench), s->run[i]->name, s->run[i]->field);
+        if (table && p->recorded)
+            cli_print_recorded(ane_bench_results(p->bench), s->run[i]->name, p->recorded);
         fflush(stdout);
     }
     if (p->failed) *e = p->error;
@@ -136,6 +142,19 @@ static bool any_failed(const json_t *results) {
     return false;
 }
 
+/* What results are put beside. */
+static bool open_beside(const cli_args *args, progress *p, ane_error *e) {
+    const char *before = cli_string(args, "compare");
+    if (cli_flag(args, "recorded") && !(p->recorded = ane_recorded_documents(e))) return false;
+    return !before || (p->before = ane_results_read(before, e));
+}
+
+static void close_bench(progress *p) {
+    ane_bench_close(p->bench);
+    json_decref(p->recorded);
+    json_decref(p->before);
+}
+
 static int run(const cli_args *args, ane_error *e) {
     suite s = {.n = 0};
     if (args->n_words == 0) {
@@ -144,8 +163,11 @@ static int run(const cli_args *args, ane_error *e) {
     }
     if (!choose(&s, args->words[0], e)) return CLI_USAGE;
     progress p = {.out = cli_string(args, "out"), .terminal = isatty(STDERR_FILENO)};
-    p.bench = open_bench(args, &s, &p, e);
-    if (!p.bench) return CLI_FAILED;
+    p.bench = open_beside(args, &p, e) ? open_bench(args, &s, &p, e) : NULL;
+    if (!p.bench) {
+        close_bench(&p);
+        return CLI_FAILED;
+    }
     const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -154,10 +176,12 @@ static int run(const cli_args *args, ane_error *e) {
     if (p.out && !p.failed && !ane_results_write(results, p.out, e)) ok = false;
     if (json)
         cli_put_json(json_incref(results));
-    else
+    else {
         cli_print_bench_summary(results);
+        if (p.before && !cli_print_comparison(results, p.before, e)) ok = false;
+    }
     bool failed = any_failed(results);
-    ane_bench_close(p.bench);
+    close_bench(&p);
     if (stopped) return CLI_INTERRUPTED;
     return ok && !failed ? CLI_OK : CLI_FAILED;
 }
@@ -169,6 +193,13 @@ static const cli_option options[] = {
         .value = "FILE",
         .help = "keep the results here, after every case; what is there already is not measured again"},
     {.name = "json", .kind = CLI_FLAG, .help = "print the results file instead of tables"},
+    {.name = "recorded",
+        .kind = CLI_FLAG,
+        .help = "print what others have recorded beside it, a column for each machine"},
+    {.name = "compare",
+        .kind = CLI_PATH,
+        .value = "FILE",
+        .help = "print what changed since these earlier results, and whether that is noise"},
     {.name = "quick", .kind = CLI_FLAG, .help = "only cases that take a moment, briefly"},
     {.name = "case", .kind = CLI_STRING, .value = "TEXT", .help = "only cases whose name contains this"},
     {.name = "time",
@@ -202,6 +233,8 @@ const cli_command cli_bench = {
     .options = options,
     .examples = (const char *const[]){"anemone bench peak", "the rate of this computer's processor",
         "anemone bench all --device ane:emulator,chip=m4-max -o m4max.json",
-        "every benchmark on an emulated Neural Engine; again to go on after stopping", NULL},
+        "every benchmark on an emulated Neural Engine; again to go on after stopping",
+        "anemone bench peak --recorded --compare before.json",
+        "beside what others measured, and since last time", NULL},
     .run = run,
 };

@@ -102,3 +102,31 @@ for name in ("block", "conv_net", "int8", "lut4"):
     package = os.path.join(here, "..", "tests", "golden", "packages", name, "model.mlpackage")
     with open(os.path.join(package, "Data", "com.apple.CoreML", "model.mlmodel"), "rb") as f:
         seed("package", name, f.read())
+
+
+# results: each format that anemone report reads, with one of everything
+times = {"median": 0.4, "min": 0.3, "p95": 0.5, "p99": 0.6, "ci": 0.01, "runs": 9}
+row = {"benchmark": "peak", "case": "512x64x128", "config": {"channels": 512, "positions": 64, "depth": 128}, "status": "ok",
+       "error": "", "modelled": True, "device_ms": times, "host_ms": times,
+       "metrics": {"weights_mb": 64, "gflop": 4.29, "tflops": 11.41, "update_ms": 1},
+       "verified": {"against": "cpu", "error": 0.1, "tolerance": 0.2, "ok": True}, "parts": {"device": 1, "host": 2}}
+rows = [row, {**row, "benchmark": "sram-fine", "case": "4096"}, {**row, "benchmark": "sram-fine", "case": "edge",
+        "metrics": {"edge_mb": 28, "uncertainty_mb": 4}}, {**row, "benchmark": "dispatch"}, {**row, "benchmark": "dynamic",
+        "config": {"dim": 128, "mode": "packed"}}, {**row, "benchmark": "train", "case": "static-stories110m"},
+        {**row, "benchmark": "run", "series": {"loss": [9, None, 8], "step": [1, 2, 3]}}, {**row, "benchmark": "qos"},
+        {"benchmark": "peak", "case": "x", "config": {}, "status": "failed", "error": "why"}]
+probe = {"probe": "weight-reload", "question": "?", "did": "it", "status": "ok", "error": "", "answer": "unchanged",
+         "recorded": "unchanged", "equal": True}
+seed("results", "results", json.dumps({
+    "schema": "anemone-results/1", "anemone": "0", "created": "2026", "machine": {"chip": "M4 Max", "processor": "", "model": "",
+    "os": "", "os_build": "", "framework": "", "cores": 2, "memory_gb": 8}, "device": {"spec": "ane:emulator", "name": "ane",
+    "description": "", "emulated": True, "precision": "fp16", "threads": 2}, "rows": rows, "probes": [probe]}))
+seed("results", "community", json.dumps({
+    "schema_version": 1, "timestamp": "t", "system": {"chip": "Apple M4", "cpu_cores": 10, "memory_gb": 16}, "benchmarks": {
+        "sram_probe": [{"channels": 8192, "weight_mb": 128, "ms_per_eval": 4.2, "tflops": 1, "gflops_per_mb": 8}],
+        "inmem_peak": [{"depth": 32, "channels": 512, "spatial": 64, "weight_mb": 16, "gflops": 1.07, "ms_per_eval": 0.4}],
+        "training_cpu_classifier": {"ms_per_step": 72.4, "ane_util_pct": 8.1}, "training_ane_classifier": {}}}))
+seed("results", "machines", json.dumps({"report_date": "d", "training_results": [
+    {"chip": "M1 Pro", "ms_per_step": [148, 163], "ane_ms": [32, 35], "peak_tflops": None}, {"chip": "M5", "peak_tflops": 12.44}]}))
+seed("results", "log", '{"type":"step","step":1,"loss":9,"ms":5,"timers":{"forward":3},"device":{"device_ms":1,"modelled":true}}\n'
+     '{"type":"eval","step":1,"loss":8}\n{"type":"st')
