@@ -38,7 +38,10 @@ static id record_with(Class class, int n, const id *objects, int n_numbers, cons
 OBJECT(0)
 OBJECT(1)
 OBJECT(2)
+OBJECT(3)
 OBJECT(5)
+OBJECT(7)
+OBJECT(8)
 #undef OBJECT
 #define NUMBER(index)                                                                                        \
     static uint64_t number_##index(record *r, SEL selector) {                                                \
@@ -48,6 +51,7 @@ OBJECT(5)
 NUMBER(0)
 NUMBER(1)
 NUMBER(2)
+NUMBER(3)
 #undef NUMBER
 
 static const em_ivar record_ivars[] = {
@@ -130,6 +134,9 @@ static const em_method chaining_methods[] = {
     EM_METHOD("inputBuffer", object_0, "@@:"),
     EM_METHOD("outputSets", object_1, "@@:"),
     EM_METHOD("loopbackInputSymbolIndex", object_2, "@@:"),
+    EM_METHOD("loopbackOutputSymbolIndex", object_3, "@@:"),
+    EM_METHOD("fwEnqueueDelay", object_7, "@@:"),
+    EM_METHOD("memoryPoolId", object_8, "@@:"),
     EM_METHOD("signalEvents", object_5, "@@:"),
     {0},
 };
@@ -183,6 +190,7 @@ static const em_method signal_methods[] = {
     EM_METHOD("value", number_0, "Q@:"),
     EM_METHOD("symbolIndex", number_1, "Q@:"),
     EM_METHOD("eventType", number_2, "Q@:"),
+    EM_METHOD("agentMask", number_3, "Q@:"), /* nobody sets it */
     {0},
 };
 
@@ -191,8 +199,16 @@ static id wait_with(Class class, SEL selector, uint64_t value, id event) {
     return event ? record_with(class, 1, &event, 1, &value) : nil;
 }
 
+/* The form that m5result.md lists. */
+static id wait_with_type(Class class, SEL selector, uint64_t value, id event, long long type) {
+    (void)selector;
+    uint64_t numbers[] = {value, (uint64_t)type};
+    return event ? record_with(class, 1, &event, 2, numbers) : nil;
+}
+
 static const em_method wait_methods[] = {
     EM_CLASS_METHOD("waitEventWithValue:sharedEvent:", wait_with, "@@:Q@"),
+    EM_CLASS_METHOD("waitEventWithValue:sharedEvent:eventType:", wait_with_type, "@@:Q@q"),
     EM_METHOD("init", record_no_init, "@@:"),
     EM_METHOD("dealloc", record_dealloc, "v@:"),
     EM_METHOD("sharedEvent", object_0, "@@:"),

@@ -138,6 +138,21 @@ static id stats_raw(stats *s, SEL selector) {
     return s->pStatsRawData;
 }
 
+/* Recorded by name (m5result.md): no counter was ever seen, so there is nothing to name or to emit. */
+static id stats_no_counters(stats *s, SEL selector) {
+    (void)s, (void)selector;
+    return nil;
+}
+
+static id stats_no_name(stats *s, SEL selector, int counter) {
+    (void)s, (void)selector, (void)counter;
+    return nil;
+}
+
+static void stats_emit_nothing(stats *s, SEL selector, id model) {
+    (void)s, (void)selector, (void)model;
+}
+
 static uint32_t stats_type(stats *s, SEL selector) {
     (void)selector;
     return s->statType;
@@ -171,6 +186,9 @@ static const em_method stats_methods[] = {
     EM_METHOD("setHwExecutionTime:", stats_set_time, "v@:Q"),
     EM_METHOD("perfCounterData", stats_counters, "@@:"),
     EM_METHOD("pStatsRawData", stats_raw, "@@:"),
+    EM_METHOD("performanceCounters", stats_no_counters, "@@:"),
+    EM_METHOD("stringForPerfCounter:", stats_no_name, "@@:i"),
+    EM_METHOD("emitPerfcounterSignpostsWithModelStringID:", stats_emit_nothing, "v@:@"),
     EM_METHOD("statType", stats_type, "I@:"),
     {0},
 };

@@ -93,8 +93,19 @@ mil_value ane_computed_input(ane_computed *c, const char *name, int64_t channels
 mil_value ane_computed_constant(
     ane_computed *c, int rank, const int64_t *dim, double scale, uint64_t stream) {
     mil_type type = mil_tensor(c->dtype, rank, dim);
-    float *x = ane_computed_numbers(mil_type_count(&type), scale, stream, &c->program->error);
-    mil_value v = x ? mil_const_floats(c->f, type, x) : MIL_NONE;
+    size_t n = (size_t)mil_type_count(&type);
+    float *x = ane_computed_numbers((int64_t)n, scale, stream, &c->program->error);
+    uint16_t *half = x && c->dtype == MIL_FP16 ? malloc(n * sizeof *half) : NULL;
+    mil_value v = MIL_NONE;
+    if (half) {
+        ane_f16_array_from_f32(half, x, n);
+        v = mil_const_data(c->f, type, half);
+    } else if (x && c->dtype != MIL_FP16) {
+        v = mil_const_floats(c->f, type, x);
+    } else {
+        no_memory(&c->program->error);
+    }
+    free(half);
     free(x);
     return v;
 }

@@ -7,13 +7,17 @@
 
 /* ---- classes --------------------------------------------------------------------------------------------------------- */
 
-static bool has_class(const json_t *classes, const char *name) {
+static bool is(const json_t *object, const char *key, const char *text) {
+    return strcmp(json_string_value(json_object_get(object, key)), text) == 0;
+}
+
+static const json_t *find(const json_t *list, const char *key, const char *text) {
     size_t i;
-    const json_t *class;
-    json_array_foreach(classes, i, class) {
-        if (strcmp(json_string_value(json_object_get(class, "name")), name) == 0) return true;
+    const json_t *item;
+    json_array_foreach(list, i, item) {
+        if (is(item, key, text)) return item;
     }
-    return false;
+    return NULL;
 }
 
 static bool has_name(const json_t *names, const char *name) {
@@ -25,16 +29,20 @@ static bool has_name(const json_t *names, const char *name) {
     return false;
 }
 
-/* How many of the recorded names are there; the differences go into the details. */
-static size_t compare(ane_asking *a, const json_t *classes, const json_t *recorded) {
-    json_t *missing = json_array(), *more = json_array();
-    size_t i, found = 0;
-    json_t *entry;
+/* How many there were to find, and how many were found. */
+typedef struct tally {
+    size_t found, all;
+} tally;
+
+/* Names; the differences go into the details. */
+static tally compare_names(ane_asking *a, const json_t *classes, const json_t *recorded) {
+    json_t *missing = json_array(), *more = json_array(), *entry;
+    tally t = {0, json_array_size(recorded)};
+    size_t i;
     json_array_foreach(recorded, i, entry) {
-        if (has_class(classes, json_string_value(entry)))
-            found++;
-        else
-            json_array_append(missing, entry);
+        bool there = find(classes, "name", json_string_value(entry)) != NULL;
+        t.found += there;
+        if (!there) json_array_append(missing, entry);
     }
     json_array_foreach(classes, i, entry) {
         json_t *name = json_object_get(entry, "name");
@@ -42,28 +50,49 @@ static size_t compare(ane_asking *a, const json_t *classes, const json_t *record
     }
     ane_asking_put(a, "recorded_but_not_here", missing);
     ane_asking_put(a, "here_but_not_recorded", more);
-    return found;
+    return t;
+}
+
+/* "+selector" of the class, "-selector" of its objects. */
+static tally compare_selectors(ane_asking *a, const json_t *classes, json_t *recorded) {
+    json_t *missing = json_array(), *selectors, *entry;
+    tally t = {0, 0};
+    const char *name;
+    size_t i;
+    json_object_foreach(recorded, name, selectors) {
+        const json_t *class = find(classes, "name", name);
+        json_array_foreach(selectors, i, entry) {
+            const char *selector = json_string_value(entry);
+            const json_t *methods = json_object_get(class, selector[0] == '+' ? "class_methods" : "methods");
+            bool there = find(methods, "selector", selector + 1) != NULL;
+            t.found += there;
+            t.all++;
+            if (!there)
+                json_array_append_new(missing, json_sprintf("%c[%s %s]", selector[0], name, selector + 1));
+        }
+    }
+    ane_asking_put(a, "selectors_not_here", missing);
+    return t;
 }
 
 bool ane_ask_classes(ane_asking *a, ane_error *e) {
-    int counted = 0;
     engine_device *x = engine_explore(a->device, e);
     json_t *classes = x ? engine_explore_classes(x, e) : NULL, *all = ane_probe_records(e);
-    const json_t *recorded = ane_probe_recorded_classes(all, &counted);
-    size_t names = json_array_size(recorded);
+    const json_t *recorded = ane_probe_recorded_classes(all);
+    bool ok = classes && recorded;
     ane_asking_did(a,
         "asked the Objective-C runtime for all classes whose names begin with _ANE or ANE, their methods, "
-        "properties "
-        "and instance variables; compared the names with the %zu that were published",
-        names);
-    if (classes && all) {
-        size_t found = compare(a, classes, recorded);
-        ane_asking_number(a, "count", (double)json_array_size(classes));
-        ane_asking_number(a, "recorded_count", counted);
-        ane_asking_answer(a, "%zu of the %zu published classes", found, names);
-        ane_asking_put(a, "classes", classes);
+        "properties and instance variables; compared names and selectors with those that were published");
+    if (ok) {
+        tally names = compare_names(a, classes, json_object_get(recorded, "names"));
+        tally selectors = compare_selectors(a, classes, json_object_get(recorded, "selectors"));
+        ane_asking_put(a, "count", json_integer((json_int_t)json_array_size(classes)));
+        ane_asking_put(a, "recorded_count", json_incref(json_object_get(recorded, "counted")));
+        ane_asking_answer(a, "%zu of %zu published classes, %zu of %zu selectors", names.found, names.all,
+            selectors.found, selectors.all);
+        ane_asking_put(a, "classes", json_incref(classes));
     }
-    bool ok = classes && all;
+    json_decref(classes);
     json_decref(all);
     return ok;
 }

@@ -55,8 +55,9 @@ json_t *ane_prober_ask(ane_prober *p, const ane_probe *probe);
 const json_t *ane_probe_recorded(const json_t *all, const char *probe, const char *chip, bool engine);
 /* All of them, a new reference. */
 json_t *ane_probe_records(ane_error *e);
-/* The names of classes that others found in the framework: an array, borrowed from `all`; *counted: how many there were. */
-const json_t *ane_probe_recorded_classes(const json_t *all, int *counted);
+/* What others found in the framework: {"counted": how many classes, "names": [those that were published], "selectors": {class:
+ * ["+of the class", "-of its objects"]}}; borrowed from `all`. */
+const json_t *ane_probe_recorded_classes(const json_t *all);
 
 /* False with a report: a time that the device cannot reach, for that many operations in one evaluation. (The bound is that of
  * measure/timing.c.) */

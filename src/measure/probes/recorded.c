@@ -31,8 +31,6 @@ const json_t *ane_probe_recorded(const json_t *all, const char *probe, const cha
     return first;
 }
 
-const json_t *ane_probe_recorded_classes(const json_t *all, int *counted) {
-    const json_t *classes = json_object_get(all, "classes");
-    *counted = (int)json_integer_value(json_object_get(classes, "counted"));
-    return json_object_get(classes, "names");
+const json_t *ane_probe_recorded_classes(const json_t *all) {
+    return json_object_get(all, "classes");
 }
