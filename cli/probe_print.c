@@ -36,8 +36,12 @@ static bool has_scalars_only(json_t *x) {
     size_t i;
     json_t *item;
     const char *key;
-    if (json_is_array(x)) json_array_foreach(x, i, item) if (!is_scalar(item)) return false;
-    if (json_is_object(x)) json_object_foreach(x, key, item) if (!is_scalar(item)) return false;
+    json_array_foreach(x, i, item) {
+        if (!is_scalar(item)) return false;
+    }
+    json_object_foreach(x, key, item) {
+        if (!is_scalar(item)) return false;
+    }
     return true;
 }
 
@@ -66,8 +70,9 @@ static void put_members(
     const json_t *class, const char *list, const char *sign, const char *key, const char *types) {
     size_t i;
     const json_t *member;
-    json_array_foreach(json_object_get(class, list), i, member)
+    json_array_foreach(json_object_get(class, list), i, member) {
         printf("        %s%s  %s\n", sign, text(member, key), text(member, types));
+    }
 }
 
 static void put_classes(const json_t *classes) {
@@ -99,7 +104,9 @@ static void put_details(const json_t *details) {
             put_line(key, x);
         } else if (json_is_array(x)) {
             printf("    %s:\n", key);
-            json_array_foreach(x, i, item) put_line("   ", item);
+            json_array_foreach(x, i, item) {
+                put_line("   ", item);
+            }
         } else {
             put_deep(key, x);
         }

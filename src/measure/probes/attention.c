@@ -10,15 +10,15 @@ enum { KEY_STREAM = 11, VALUE_STREAM = 12 };
 
 /* Rows of scores [HEADS][queries][keys], or [HEADS][keys][queries]: softmax over the keys up to the query's own. */
 static void causal_softmax(float *s, bool keys_first) {
-    const int per_key = keys_first ? POSITIONS : 1, per_query = keys_first ? 1 : POSITIONS;
+    const ptrdiff_t per_key = keys_first ? POSITIONS : 1, per_query = keys_first ? 1 : POSITIONS;
     const double scale = 1 / sqrt((double)SIZE);
-    for (int h = 0; h < HEADS; h++)
-        for (int q = 0; q < POSITIONS; q++) {
-            float *row = s + (ptrdiff_t)h * POSITIONS * POSITIONS + (ptrdiff_t)q * per_query;
+    for (ptrdiff_t h = 0; h < HEADS; h++)
+        for (ptrdiff_t q = 0; q < POSITIONS; q++) {
+            float *row = s + h * POSITIONS * POSITIONS + q * per_query;
             double highest = -INFINITY, total = 0;
-            for (int k = 0; k <= q; k++) highest = fmax(highest, (double)row[k * per_key] * scale);
-            for (int k = 0; k <= q; k++) total += exp((double)row[k * per_key] * scale - highest);
-            for (int k = 0; k < POSITIONS; k++)
+            for (ptrdiff_t k = 0; k <= q; k++) highest = fmax(highest, (double)row[k * per_key] * scale);
+            for (ptrdiff_t k = 0; k <= q; k++) total += exp((double)row[k * per_key] * scale - highest);
+            for (ptrdiff_t k = 0; k < POSITIONS; k++)
                 row[k * per_key] =
                     k <= q ? (float)(exp((double)row[k * per_key] * scale - highest) / total) : 0;
         }
@@ -26,19 +26,19 @@ static void causal_softmax(float *s, bool keys_first) {
 
 /* What both should give: attention of q, k, v [HEADS, POSITIONS, SIZE], position by position, in double. */
 static void attend(const float *q, const float *k, const float *v, double *out) {
-    for (int h = 0; h < HEADS; h++)
-        for (int i = 0; i < POSITIONS; i++) {
-            const ptrdiff_t head = (ptrdiff_t)h * POSITIONS * SIZE;
-            double p[POSITIONS], total = 0, *y = out + head + (ptrdiff_t)i * SIZE;
-            for (int j = 0; j <= i; j++) {
+    for (ptrdiff_t h = 0; h < HEADS; h++)
+        for (ptrdiff_t i = 0; i < POSITIONS; i++) {
+            const ptrdiff_t head = h * POSITIONS * SIZE;
+            double p[POSITIONS], total = 0, *y = out + head + i * SIZE;
+            for (ptrdiff_t j = 0; j <= i; j++) {
                 double dot = 0;
-                for (int c = 0; c < SIZE; c++)
+                for (ptrdiff_t c = 0; c < SIZE; c++)
                     dot += (double)q[head + i * SIZE + c] * (double)k[head + j * SIZE + c];
                 total += p[j] = exp(dot / sqrt((double)SIZE));
             }
-            for (int c = 0; c < SIZE; c++) {
+            for (ptrdiff_t c = 0; c < SIZE; c++) {
                 y[c] = 0;
-                for (int j = 0; j <= i; j++) y[c] += p[j] / total * (double)v[head + j * SIZE + c];
+                for (ptrdiff_t j = 0; j <= i; j++) y[c] += p[j] / total * (double)v[head + j * SIZE + c];
             }
         }
 }
@@ -112,11 +112,14 @@ bool ane_ask_causal_attention(ane_asking *a, ane_error *e) {
 static mil_value heads_constant(
     ane_computed *c, const float *x, int rows, int columns, bool transpose, ane_error *e) {
     float *w = malloc(sizeof(float) * HEADS * (size_t)rows * (size_t)columns);
-    if (!w) return ane_fail(e, ANE_ERROR_MEMORY, "probe", "no memory") ? MIL_NONE : MIL_NONE;
-    for (int h = 0; h < HEADS; h++)
-        for (int r = 0; r < rows; r++)
-            for (int k = 0; k < columns; k++) {
-                ptrdiff_t head = (ptrdiff_t)h * rows * columns;
+    if (!w) {
+        ane_fail(e, ANE_ERROR_MEMORY, "probe", "no memory for keys and values");
+        return MIL_NONE;
+    }
+    for (ptrdiff_t h = 0; h < HEADS; h++)
+        for (ptrdiff_t r = 0; r < rows; r++)
+            for (ptrdiff_t k = 0; k < columns; k++) {
+                ptrdiff_t head = h * rows * columns;
                 w[head + (transpose ? k * rows + r : r * columns + k)] = x[head + r * columns + k];
             }
     int64_t outputs = transpose ? columns : rows, inputs = transpose ? rows : columns;
@@ -143,10 +146,10 @@ static bool build_convs(pieces *p, ane_device *device, const float *k, const flo
 
 /* [HEADS, POSITIONS, SIZE] and [HEADS, SIZE, POSITIONS] hold the same: the one of the other. */
 static void transpose_heads(const float *x, float *y) {
-    for (int h = 0; h < HEADS; h++)
-        for (int i = 0; i < POSITIONS; i++)
-            for (int c = 0; c < SIZE; c++)
-                y[((ptrdiff_t)h * SIZE + c) * POSITIONS + i] = x[((ptrdiff_t)h * POSITIONS + i) * SIZE + c];
+    for (ptrdiff_t h = 0; h < HEADS; h++)
+        for (ptrdiff_t i = 0; i < POSITIONS; i++)
+            for (ptrdiff_t c = 0; c < SIZE; c++)
+                y[(h * SIZE + c) * POSITIONS + i] = x[(h * POSITIONS + i) * SIZE + c];
 }
 
 /* q, k, v [HEADS, POSITIONS, SIZE]; `scratch` as large. */
@@ -160,11 +163,10 @@ static bool attend_by_convs(ane_asking *a, const float *q, const float *k, const
         ok = run_pieces(&p, true, e);
     }
     if (ok) { /* y is [HEADS, SIZE, POSITIONS] */
-        for (int h = 0; h < HEADS; h++)
-            for (int c = 0; c < SIZE; c++)
-                for (int i = 0; i < POSITIONS; i++)
-                    scratch[((ptrdiff_t)h * POSITIONS + i) * SIZE + c] =
-                        p.values.y[0][((ptrdiff_t)h * SIZE + c) * POSITIONS + i];
+        for (ptrdiff_t h = 0; h < HEADS; h++)
+            for (ptrdiff_t c = 0; c < SIZE; c++)
+                for (ptrdiff_t i = 0; i < POSITIONS; i++)
+                    scratch[(h * POSITIONS + i) * SIZE + c] = p.values.y[0][(h * SIZE + c) * POSITIONS + i];
         ane_distance d = ane_distance_of(scratch, expected, (int64_t)CHANNELS * POSITIONS);
         report(a, &p, &d);
     }

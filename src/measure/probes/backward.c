@@ -55,7 +55,7 @@ bool ane_ask_fused_backward(ane_asking *a, ane_error *e) {
         2 * HIDDEN, POSITIONS, WIDTH);
     bool ok = ane_computed_begin(&c, a->device, e);
     if (ok) {
-        mil_value in = ane_computed_input(&c, "dh1_dh3", 2 * HIDDEN, POSITIONS), part[2];
+        mil_value in = ane_computed_input(&c, "dh1_dh3", (int64_t)2 * HIDDEN, POSITIONS), part[2];
         for (int i = 0; i < 2; i++) {
             mil_value dh = ane_computed_part(&c, in, (int64_t)i * HIDDEN, HIDDEN, 0, POSITIONS);
             part[i] = mil_conv(c.f, dh, ane_computed_constant(&c, 4, shape, 0.03, 1 + (uint64_t)i));

@@ -45,7 +45,7 @@ static mil_value build(mil_function *f, manner m, mil_dtype dtype, const float *
     if (m == BLOBFILE) how = blob;
     if (m == RUN_TIME) how = mil_reshape(f, input(context, port_names[3], POSITIONS), 4, square);
     mil_value y = mil_scaled_dot_product_attention(f, port[0], port[1], port[2], how);
-    return mil_reshape(f, y, 4, (int64_t[]){1, HEADS * POSITIONS, 1, SIZE});
+    return mil_reshape(f, y, 4, (int64_t[]){1, (int64_t)HEADS * POSITIONS, 1, SIZE});
 }
 
 static mil_value computed_input(void *context, const char *name, int64_t channels) {

@@ -12,11 +12,11 @@ enum { WIDTH = 64, INNER = 32 };
 /* Two inputs a, b [1, rows, 1, 64] of which all but the first row are `ordinary`; the first row is what is asked about. */
 typedef struct corner {
     const char *name;
+    mil_value (*build)(ane_computed *c, mil_value a, mil_value b);
+    int rows;
     float a, b;                   /* of the first row */
     float ordinary_a, ordinary_b; /* of the others */
     float ordinary;               /* what must come of these */
-    mil_value (*build)(ane_computed *c, mil_value a, mil_value b);
-    int rows;
 } corner;
 
 static mil_value build_mul(ane_computed *c, mil_value a, mil_value b) {
@@ -45,13 +45,13 @@ enum { NOT_A_NUMBER, INFINITIES, LOG_ZERO, OVERFLOW, UNDERFLOW, DENORMAL, SUM, N
 /* The last two are products: sums over INNER rows. 2^-20 * 2^10: the denormal operand stands in the first row, alone. 4096 and 31
  * times 1: a sum kept in fp16 stays 4096, since 4097 is none of its numbers. */
 static const corner corners[N_CORNERS] = {
-    [NOT_A_NUMBER] = {"2 * NaN", NAN, 2, 1.5f, 2, 3, build_mul, 2},
-    [INFINITIES] = {"infinity - infinity", INFINITY, INFINITY, 5, 2, 3, build_sub, 2},
-    [LOG_ZERO] = {"log 0", 0, 1, 1, 1, -1, build_log, 2},
-    [OVERFLOW] = {"60000 * 2", 60000, 2, 1.5f, 2, 3, build_mul, 2},
-    [UNDERFLOW] = {"exp -16", -16, 1, 0, 3, 3, build_exp, 2}, /* 1.1e-7: the second denormal of fp16 */
-    [DENORMAL] = {"2^-20 * 2^10", 0x1p-20f, 0x1p10f, 0, 0, 0, build_product, INNER},
-    [SUM] = {"4096 + 31 * 1", 4096, 1, 1, 1, 4127, build_product, INNER},
+    [NOT_A_NUMBER] = {"2 * NaN", build_mul, 2, NAN, 2, 1.5f, 2, 3},
+    [INFINITIES] = {"infinity - infinity", build_sub, 2, INFINITY, INFINITY, 5, 2, 3},
+    [LOG_ZERO] = {"log 0", build_log, 2, 0, 1, 1, 1, -1},
+    [OVERFLOW] = {"60000 * 2", build_mul, 2, 60000, 2, 1.5f, 2, 3},
+    [UNDERFLOW] = {"exp -16", build_exp, 2, -16, 1, 0, 3, 3}, /* 1.1e-7: the second denormal of fp16 */
+    [DENORMAL] = {"2^-20 * 2^10", build_product, INNER, 0x1p-20f, 0x1p10f, 0, 0, 0},
+    [SUM] = {"4096 + 31 * 1", build_product, INNER, 4096, 1, 1, 1, 4127},
 };
 
 static void fill(const corner *k, float *a, float *b) {
@@ -77,7 +77,7 @@ static bool compute(ane_asking *asking, const corner *k, float *found, ane_error
         fill(k, c.x[0], c.x[1]);
         if (product)
             for (int i = 0; i < k->rows; i++)
-                c.x[0][i * WIDTH] = i == 0; /* b's first row comes out unchanged */
+                c.x[0][(ptrdiff_t)i * WIDTH] = i == 0; /* b's first row comes out unchanged */
         ok = ane_computed_run(&c, e);
     }
     if (ok) {

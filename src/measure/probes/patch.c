@@ -59,8 +59,10 @@ static const way ways[] = {
 /* Whether one program multiplies with both factors, one after the other. */
 static bool run_way(ane_asked *r, const way *w, ane_error *e, float found[2]) {
     enum { MOST = 2 * ACTIVATIONS };
-    float *x = calloc(MOST + ACTIVATIONS, sizeof *x), *y = x + MOST;
-    bool ok = x != NULL && ane_asked_request(r, &engine_usual_choices, e);
+    float *x = calloc(MOST + ACTIVATIONS, sizeof *x);
+    if (!x) return ane_fail(e, ANE_ERROR_MEMORY, "probe", "no memory for a program's numbers");
+    float *y = x + MOST;
+    bool ok = ane_asked_request(r, &engine_usual_choices, e);
     for (int i = 0; ok && i < 2; i++) {
         for (int k = 0; k < ACTIVATIONS; k++) x[k] = 0.01f * (float)(k % 8 + 1) * (float)(1 + i);
         w->fill(x + ACTIVATIONS, w->factors[i]);
@@ -68,7 +70,6 @@ static bool run_way(ane_asked *r, const way *w, ane_error *e, float found[2]) {
              ane_asked_read(r, 0, y, ACTIVATIONS, e) &&
              ane_scaling_is_multiple(x, y, ACTIVATIONS, &found[i], e);
     }
-    if (!x) ane_fail(e, ANE_ERROR_MEMORY, "probe", "no memory for a program's numbers");
     free(x);
     return ok;
 }

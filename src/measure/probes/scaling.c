@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 static const char path[] = "@model_path/weights/weight.bin";
-enum { LARGEST = 256 };
 
 ane_weight_file ane_scaling_file(int channels, float s, ane_error *e) {
     size_t n = (size_t)channels * (size_t)channels;
@@ -51,13 +50,10 @@ bool ane_scaling_is_multiple(const float *x, const float *y, int64_t n, float *r
 }
 
 bool ane_scaling_run(ane_asked *r, float *ratio, ane_error *e) {
-    static const int64_t most = (int64_t)LARGEST * ANE_ASKED_WIDTH;
     int64_t n = mil_type_count(mil_type_of(r->f, r->f->inputs[0]));
-    float *x = malloc(2 * sizeof *x * (size_t)n), *y = x + n;
-    if (!x || n > most) {
-        free(x);
-        return ane_fail(e, ANE_ERROR_MEMORY, "probe", "no memory for a program's numbers");
-    }
+    float *x = malloc(2 * sizeof *x * (size_t)n);
+    if (!x) return ane_fail(e, ANE_ERROR_MEMORY, "probe", "no memory for a program's numbers");
+    float *y = x + n;
     fill(x, n, r->turn++);
     bool ok = ane_asked_write(r, 0, x, n, e) && ane_asked_run(r, e) && ane_asked_read(r, 0, y, n, e) &&
               ane_scaling_is_multiple(x, y, n, ratio, e);
