@@ -1,9 +1,5 @@
 #include "base/half.h"
 
-#if defined(__aarch64__)
-#define HAVE_FP16_TYPE 1
-#endif
-
 /* Drop the bits of the significand that fp16 has no room for, rounding to nearest even. */
 uint16_t ane_f16_from_f64(double x) {
     uint64_t u;
@@ -39,35 +35,50 @@ float ane_f32_from_f16(uint16_t h) {
     return ane_f32_from_bits(sign | ane_bits_from_f32(scaled));
 }
 
-#if defined(HAVE_FP16_TYPE)
+/* ---- arrays ------------------------------------------------------------------------------------------------------ */
 
-/* Simple loops over __fp16: compilers turn them into fcvtn and fcvtl. */
-/* "avx2" stands for F16C, which every processor with AVX2 has and whose name clang 14 does not know. */
-void ane_f16_array_from_f32(uint16_t *out, const float *in, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        __fp16 h = (__fp16)in[i];
-        memcpy(&out[i], &h, 2);
-    }
+/* narrow, widen, round: as many of the first elements as the machine's instructions take at once; they say how many. */
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+/* GCC 12 makes loops of single conversions of what C says. */
+static inline uint16x8_t narrow_8(const float *in) {
+    float16x4_t low = vcvt_f16_f32(vld1q_f32(in));
+    return vreinterpretq_u16_f16(vcvt_high_f16_f32(low, vld1q_f32(in + 4)));
 }
 
-void ane_f32_array_from_f16(float *out, const uint16_t *in, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        __fp16 h;
-        memcpy(&h, &in[i], 2);
-        out[i] = (float)h;
-    }
+static inline void widen_8(float *out, uint16x8_t h) {
+    float16x8_t x = vreinterpretq_f16_u16(h);
+    vst1q_f32(out, vcvt_f32_f16(vget_low_f16(x)));
+    vst1q_f32(out + 4, vcvt_high_f32_f16(x));
 }
 
-void ane_round_to_f16(float *out, const float *in, size_t n) {
-    for (size_t i = 0; i < n; i++) out[i] = (float)(__fp16)in[i];
+static size_t narrow(uint16_t *out, const float *in, size_t n) {
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) vst1q_u16(out + i, narrow_8(in + i));
+    return i;
+}
+
+static size_t widen(float *out, const uint16_t *in, size_t n) {
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) widen_8(out + i, vld1q_u16(in + i));
+    return i;
+}
+
+static size_t round_some(float *out, const float *in, size_t n) {
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) widen_8(out + i, narrow_8(in + i));
+    return i;
 }
 
 #elif defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 
-/* The conversion instructions came with F16C, 2012: asked for once a call, which costs nothing beside the
- * loop. */
-__attribute__((target("avx,f16c"))) static size_t narrow_f16c(uint16_t *out, const float *in, size_t n) {
+/* The conversion instructions came with F16C, 2012. "avx2" stands for it: every processor with AVX2 has it, and clang 14
+ * does not know its name. Asked for once a call, which costs nothing beside the loop. */
+#define F16C __attribute__((target("avx,f16c")))
+
+F16C static size_t narrow_f16c(uint16_t *out, const float *in, size_t n) {
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
         _mm_storeu_si128(
@@ -75,14 +86,14 @@ __attribute__((target("avx,f16c"))) static size_t narrow_f16c(uint16_t *out, con
     return i;
 }
 
-__attribute__((target("avx,f16c"))) static size_t widen_f16c(float *out, const uint16_t *in, size_t n) {
+F16C static size_t widen_f16c(float *out, const uint16_t *in, size_t n) {
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
         _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(in + i))));
     return i;
 }
 
-__attribute__((target("avx,f16c"))) static size_t round_f16c(float *out, const float *in, size_t n) {
+F16C static size_t round_f16c(float *out, const float *in, size_t n) {
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
         __m128i h = _mm256_cvtps_ph(_mm256_loadu_ps(in + i), _MM_FROUND_TO_NEAREST_INT);
@@ -91,38 +102,48 @@ __attribute__((target("avx,f16c"))) static size_t round_f16c(float *out, const f
     return i;
 }
 
-/* "avx2" stands for F16C, which every processor with AVX2 has and whose name clang 14 does not know. */
-void ane_f16_array_from_f32(uint16_t *out, const float *in, size_t n) {
-    size_t i = __builtin_cpu_supports("avx2") ? narrow_f16c(out, in, n) : 0;
-    for (; i < n; i++) out[i] = ane_f16_from_f32(in[i]);
+static size_t narrow(uint16_t *out, const float *in, size_t n) {
+    return __builtin_cpu_supports("avx2") ? narrow_f16c(out, in, n) : 0;
 }
 
-void ane_f32_array_from_f16(float *out, const uint16_t *in, size_t n) {
-    size_t i = __builtin_cpu_supports("avx2") ? widen_f16c(out, in, n) : 0;
-    for (; i < n; i++) out[i] = ane_f32_from_f16(in[i]);
+static size_t widen(float *out, const uint16_t *in, size_t n) {
+    return __builtin_cpu_supports("avx2") ? widen_f16c(out, in, n) : 0;
 }
 
-void ane_round_to_f16(float *out, const float *in, size_t n) {
-    size_t i = __builtin_cpu_supports("avx2") ? round_f16c(out, in, n) : 0;
-    for (; i < n; i++) out[i] = ane_f32_from_f16(ane_f16_from_f32(in[i]));
+static size_t round_some(float *out, const float *in, size_t n) {
+    return __builtin_cpu_supports("avx2") ? round_f16c(out, in, n) : 0;
 }
 
 #else
 
-/* "avx2" stands for F16C, which every processor with AVX2 has and whose name clang 14 does not know. */
-void ane_f16_array_from_f32(uint16_t *out, const float *in, size_t n) {
-    for (size_t i = 0; i < n; i++) out[i] = ane_f16_from_f32(in[i]);
+static size_t narrow(uint16_t *out, const float *in, size_t n) {
+    (void)out, (void)in, (void)n;
+    return 0;
 }
 
-void ane_f32_array_from_f16(float *out, const uint16_t *in, size_t n) {
-    for (size_t i = 0; i < n; i++) out[i] = ane_f32_from_f16(in[i]);
+static size_t widen(float *out, const uint16_t *in, size_t n) {
+    (void)out, (void)in, (void)n;
+    return 0;
 }
 
-void ane_round_to_f16(float *out, const float *in, size_t n) {
-    for (size_t i = 0; i < n; i++) out[i] = ane_f32_from_f16(ane_f16_from_f32(in[i]));
+static size_t round_some(float *out, const float *in, size_t n) {
+    (void)out, (void)in, (void)n;
+    return 0;
 }
 
 #endif
+
+void ane_f16_array_from_f32(uint16_t *out, const float *in, size_t n) {
+    for (size_t i = narrow(out, in, n); i < n; i++) out[i] = ane_f16_from_f32(in[i]);
+}
+
+void ane_f32_array_from_f16(float *out, const uint16_t *in, size_t n) {
+    for (size_t i = widen(out, in, n); i < n; i++) out[i] = ane_f32_from_f16(in[i]);
+}
+
+void ane_round_to_f16(float *out, const float *in, size_t n) {
+    for (size_t i = round_some(out, in, n); i < n; i++) out[i] = ane_f32_from_f16(ane_f16_from_f32(in[i]));
+}
 
 void ane_bf16_array_from_f32(uint16_t *out, const float *in, size_t n) {
     for (size_t i = 0; i < n; i++) out[i] = ane_bf16_from_f32(in[i]);
