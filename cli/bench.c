@@ -3,7 +3,7 @@
 #include "cli/bench_table.h"
 #include "cli/commands.h"
 #include "cli/common.h"
-#include "cli/report.h"
+#include "cli/restart.h"
 
 #include "anemone/measure.h"
 #include "base/file.h"
@@ -28,6 +28,7 @@ typedef struct progress {
     ane_bench *bench;
     const char *out; /* results are kept here after every case; NULL: nowhere */
     int done, total; /* cases of all benchmarks of this call */
+    int fresh;       /* measured by this process */
     bool terminal, failed;
     ane_error error;  /* of keeping the results */
     json_t *recorded; /* printed beside ours; NULL: not */
@@ -43,11 +44,16 @@ static void draw(const progress *p, const ane_bench_event *event) {
     fprintf(stderr, "\r\033[K[%s] %d/%d  %s %s", cells, p->done, p->total, event->benchmark, event->name);
 }
 
+static bool is_ok(const json_t *row) {
+    return strcmp(json_string_value(json_object_get(row, "status")), "ok") == 0;
+}
+
 static bool on_event(void *context, const ane_bench_event *event) {
     progress *p = context;
     if (p->terminal) draw(p, event);
     if (!event->row) return !stopped;
     p->done += event->count > 0;
+    p->fresh += !event->kept && is_ok(event->row);
     if (!p->out || event->kept || ane_results_write(ane_bench_results(p->bench), p->out, &p->error))
         return !stopped;
     p->failed = true;
@@ -117,6 +123,26 @@ static ane_bench *open_bench(const cli_args *args, const suite *s, progress *p, 
     return ane_bench_open(spec, &options, earlier, e);
 }
 
+/* A process that took over from one that was used up does not print again what that one printed: it is told the last. */
+static const char PRINTED[] = "ANEMONE_BENCH_PRINTED";
+
+static void print_table(const suite *s, int index, const progress *p) {
+    const char *printed = getenv(PRINTED), *name = s->run[index]->name;
+    for (int i = index; printed && i < s->n; i++)
+        if (strcmp(printed, s->run[i]->name) == 0) return;
+    cli_print_benchmark(ane_bench_results(p->bench), name, s->run[index]->field);
+    if (p->recorded) cli_print_recorded(ane_bench_results(p->bench), name, p->recorded);
+    setenv(PRINTED, name, 1);
+    fflush(stdout);
+}
+
+/* Whether a new process can go on from what is kept in the file: it must have got further than this one began. */
+static bool can_go_on(const progress *p, ane_error *e) {
+    if (e->code != ANE_ERROR_EXHAUSTED) return false;
+    if (!p->out) snprintf(e->hint, sizeof e->hint, "Give -o FILE: then it goes on in a new process.");
+    return p->out && p->fresh > 0;
+}
+
 static bool run_suite(const suite *s, progress *p, bool table, ane_error *e) {
     for (int i = 0; i < s->n; i++) p->total += ane_bench_cases(p->bench, s->run[i]->name);
     bool ok = true;
@@ -124,10 +150,7 @@ static bool run_suite(const suite *s, progress *p, bool table, ane_error *e) {
         if (s->n > 1 && ane_bench_cases(p->bench, s->run[i]->name) == 0) continue;
         ok = ane_bench_run(p->bench, s->run[i]->name, e);
         if (p->terminal) fputs("\r\033[K", stderr);
-        if (table) cli_print_benchmark(ane_bench_results(p->bench), s->run[i]->name, s->run[i]->field);
-        if (table && p->recorded)
-            cli_print_recorded(ane_bench_results(p->bench), s->run[i]->name, p->recorded);
-        fflush(stdout);
+        if (table && (ok || !can_go_on(p, e))) print_table(s, i, p);
     }
     if (p->failed) *e = p->error;
     return ok;
@@ -155,6 +178,16 @@ static void close_bench(progress *p) {
     json_decref(p->before);
 }
 
+static bool print_end(const progress *p, bool json, ane_error *e) {
+    json_t *results = ane_bench_results(p->bench);
+    if (json) {
+        cli_put_json(json_incref(results));
+        return true;
+    }
+    cli_print_bench_summary(results);
+    return !p->before || cli_print_comparison(results, p->before, e);
+}
+
 static int run(const cli_args *args, ane_error *e) {
     suite s = {.n = 0};
     if (args->n_words == 0) {
@@ -172,16 +205,14 @@ static int run(const cli_args *args, ane_error *e) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     bool json = cli_flag(args, "json"), ok = run_suite(&s, &p, !json, e);
-    json_t *results = ane_bench_results(p.bench);
-    if (p.out && !p.failed && !ane_results_write(results, p.out, e)) ok = false;
-    if (json)
-        cli_put_json(json_incref(results));
-    else {
-        cli_print_bench_summary(results);
-        if (p.before && !cli_print_comparison(results, p.before, e)) ok = false;
-    }
-    bool failed = any_failed(results);
+    if (p.out && !p.failed && !ane_results_write(ane_bench_results(p.bench), p.out, e)) ok = false;
+    bool again = !ok && can_go_on(&p, e), failed = any_failed(ane_bench_results(p.bench));
+    if (!again && !print_end(&p, json, e)) ok = false;
     close_bench(&p);
+    if (again) {
+        ane_error_clear(e);
+        cli_restart_same(args, e);
+    }
     if (stopped) return CLI_INTERRUPTED;
     return ok && !failed ? CLI_OK : CLI_FAILED;
 }

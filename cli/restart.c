@@ -2,6 +2,7 @@
 #include "cli/restart.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #if defined(__APPLE__)
@@ -33,6 +34,14 @@ static bool is_flag(const cli_args *args, const char *name) {
     return false;
 }
 
+/* Returns only on failure. */
+static bool become(const char *path, const char *const *words, ane_error *e) {
+    fflush(stdout);
+    fflush(stderr);
+    execv(path, (char *const *)(uintptr_t)words);
+    return ane_fail(e, ANE_ERROR_IO, path, "cannot start the program again: %s", strerror(errno));
+}
+
 bool cli_restart_train(const cli_args *args, const char *run, ane_error *e) {
     char path[4096], names[N_KEPT][32];
     const char *words[5 + 2 * N_KEPT] = {path, "train", "--resume", run};
@@ -45,8 +54,46 @@ bool cli_restart_train(const cli_args *args, const char *run, ane_error *e) {
         if (!is_flag(args, kept[i])) words[n++] = cli_string(args, kept[i]);
     }
     words[n] = NULL;
-    fflush(stdout);
-    fflush(stderr);
-    execv(path, (char *const *)(uintptr_t)words);
-    return ane_fail(e, ANE_ERROR_IO, path, "cannot start the program again: %s", strerror(errno));
+    return become(path, words, e);
+}
+
+/* ---- the same again ---------------------------------------------------------------------------------------------- */
+
+enum { NAME_WORDS = 2, LONGEST_NAME = 40 };
+
+/* "bench train" as two words; `room` holds them. */
+static size_t put_name(const char **words, const char *name, char room[NAME_WORDS][LONGEST_NAME]) {
+    const char *space = strchr(name, ' ');
+    snprintf(room[0], LONGEST_NAME, "%.*s", (int)(space ? space - name : (long)strlen(name)), name);
+    words[0] = room[0];
+    if (!space) return 1;
+    snprintf(room[1], LONGEST_NAME, "%s", space + 1);
+    words[1] = room[1];
+    return 2;
+}
+
+bool cli_restart_same(const cli_args *args, ane_error *e) {
+    char path[4096], name[NAME_WORDS][LONGEST_NAME];
+    size_t options = 0, n = 1;
+    for (const cli_option *o = args->command->options; o->name; o++) options++;
+    const char **words = calloc(1 + NAME_WORDS + (size_t)args->n_words + 2 * options + 1, sizeof *words);
+    char(*names)[LONGEST_NAME] = calloc(options + 1, sizeof *names);
+    bool ok = (words && names) || ane_fail(e, ANE_ERROR_MEMORY, "restart", "out of memory");
+    ok = ok && own_path(path, sizeof path, e);
+    if (ok) {
+        words[0] = path;
+        n += put_name(words + n, args->command->name, name);
+        for (int i = 0; i < args->n_words; i++) words[n++] = args->words[i];
+        for (size_t i = 0; i < options; i++) {
+            const cli_option *o = &args->command->options[i];
+            if (o->kind == CLI_HEADING || !cli_given(args, o->name)) continue;
+            snprintf(names[i], LONGEST_NAME, "--%s", o->name);
+            words[n++] = names[i];
+            if (o->kind != CLI_FLAG) words[n++] = cli_string(args, o->name);
+        }
+        ok = become(path, words, e);
+    }
+    free(names);
+    free(words);
+    return ok;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POSITIONS = 64, LARGEST_QUICK = 512, IN_TEXT = 16 };
+enum { POSITIONS = 64, LARGEST_QUICK = 256, IN_TEXT = 16 };
 static const int channels[] = {256, 512, 1024, 2048, 3072, 4096};
 
 static void cases(ane_bench *b, json_t *list) {

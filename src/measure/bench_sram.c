@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POSITIONS = 64, POSITIONS_LARGEST = 32, LARGEST = 8192, LARGEST_QUICK = 1024, MOST_POINTS = 64 };
+enum { POSITIONS = 64, POSITIONS_LARGEST = 32, LARGEST = 8192, LARGEST_QUICK = 512, MOST_POINTS = 64 };
 static const int coarse[] = {256, 512, 1024, 2048, 3072, 4096, 5120, 6144, 8192, 0};
 static const int fine[] = {256, 512, 1024, 1536, 2048, 2560, 3072, 3584, 4096, 4608, 5120, 6144, 8192, 0};
 
