@@ -10,7 +10,7 @@ static bool read_flag(const cli_args *args, const char *name, ane_place *place, 
 
 bool cli_read_placement(const cli_args *args, ane_placement *placement, const char **weights, ane_error *e) {
     const char *name = cli_string(args, "recipe");
-    *placement = (ane_placement){ANE_PLACE_BEST, ANE_PLACE_BEST, ANE_PLACE_BEST};
+    *placement = (ane_placement){ANE_PLACE_BEST, ANE_PLACE_BEST, ANE_PLACE_BEST, ANE_RECOMPUTE_NONE};
     *weights = NULL;
     const ane_recipe *recipe = name ? ane_recipe_find(name) : NULL;
     if (recipe) {
@@ -24,5 +24,7 @@ bool cli_read_placement(const cli_args *args, ane_placement *placement, const ch
     }
     return read_flag(args, "head", &placement->head, e) &&
            read_flag(args, "norms-backward", &placement->norms_backward, e) &&
-           read_flag(args, "dw", &placement->dw, e);
+           read_flag(args, "dw", &placement->dw, e) &&
+           (!cli_string(args, "recompute") ||
+               ane_recompute_from_name(&placement->recompute, cli_string(args, "recompute"), e));
 }

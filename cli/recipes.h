@@ -23,6 +23,11 @@
             .value = "WHERE",                                                                                \
             .choices = "cpu|device",                                                                         \
             .help = "the way back through the blocks' norms (default: likewise)"},                           \
+        {.name = "recompute",                                                                                \
+            .kind = CLI_CHOICE,                                                                              \
+            .value = "WHAT",                                                                                 \
+            .choices = "none|attention|block",                                                               \
+            .help = "less memory for more time: what the way back computes again instead of keeping it"},    \
     {                                                                                                        \
         .name = "dw", .kind = CLI_CHOICE, .value = "WHERE", .choices = "cpu|device",                         \
         .help = "weight gradients: on the CPU beside the next kernel, or in the kernels (default: likewise)" \

@@ -420,6 +420,8 @@ typedef struct mil_grad_options {
      * only behind them (parameters too) has no derivative. */
     const char *const *wrt;
     bool products_in_program; /* form the products inside backward too: every gradient is then a `value` */
+    bool
+        recompute_attention; /* do not keep what attention (products of two computed matrices, softmax) gives back */
     bool recompute_cheap; /* do not keep what a few element-wise operations give back: fewer, smaller taps */
 } mil_grad_options;
 

@@ -132,11 +132,21 @@ typedef enum ane_place {
 const char *ane_place_name(ane_place place); /* "best", "cpu", "device" */
 bool ane_place_from_name(ane_place *place, const char *name, ane_error *e);
 
+/* What backward computes again instead of being given it from memory. */
+typedef enum ane_recompute {
+    ANE_RECOMPUTE_NONE, /* element-wise operations alone */
+    ANE_RECOMPUTE_ATTENTION, /* attention, too: nothing of the length of a sequence squared is kept on any device */
+    ANE_RECOMPUTE_BLOCK, /* whole blocks: only what stands between them is kept */
+} ane_recompute;
+const char *ane_recompute_name(ane_recompute recompute); /* "none", "attention", "block" */
+bool ane_recompute_from_name(ane_recompute *recompute, const char *name, ane_error *e);
+
 typedef struct ane_placement {
     ane_place head;           /* final norm, head */
     ane_place norms_backward; /* the blocks' RMSNorms on the way back */
     ane_place dw; /* products that are weight gradients: on the host beside the next kernel where the device
                                  allows, or in the backward kernels */
+    ane_recompute recompute;
 } ane_placement;
 /* `asked` with every ANE_PLACE_BEST decided, for a step of `columns` tokens. */
 ane_placement ane_placement_decide(

@@ -106,7 +106,10 @@ static mil_function *backward_of(const mil_program *forward, ane_error *e) {
 static bool state_init(
     mil_grad_state *g, const mil_function *f, ane_arena *arena, const mil_grad_options *o, ane_error *e) {
     size_t n = (size_t)f->n_values + 1;
-    *g = (mil_grad_state){.f = f, .arena = arena, .products_in_program = o->products_in_program};
+    *g = (mil_grad_state){.f = f,
+        .arena = arena,
+        .products_in_program = o->products_in_program,
+        .recompute_attention = o->recompute_attention};
     g->depends = ane_arena_array(arena, n, sizeof *g->depends);
     g->leaf = ane_arena_array(arena, n, sizeof *g->leaf);
     g->is_output = ane_arena_array(arena, n, sizeof *g->is_output);

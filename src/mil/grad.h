@@ -47,7 +47,7 @@ typedef struct mil_grad_state {
     const mil_function *f; /* forward */
     mil_function *b;       /* backward */
     struct ane_arena *arena;
-    bool products_in_program;
+    bool products_in_program, recompute_attention;
     bool
         negate; /* the derivative by the result at hand is negative, so all that follows from it is: gradients are
                     linear in it */

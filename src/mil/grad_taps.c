@@ -32,8 +32,17 @@ typedef struct network {
 
 static const int64_t unlimited = INT64_MAX / 4;
 
+static bool is_attention(const mil_function *f, const mil_operation *op) {
+    if (op->opcode == MIL_OP_SOFTMAX || op->opcode == MIL_OP_CAUSAL_ATTENTION) return true;
+    return op->opcode == MIL_OP_MATMUL &&
+           !mil_grad_is_root(f, mil_grad_same_memory(f, mil_arg_value(op, "x"))) &&
+           !mil_grad_is_root(f, mil_grad_same_memory(f, mil_arg_value(op, "y")));
+}
+
 /* True when an operation may be done again in backward. constexpr_* are done when compiling: again costs nothing. */
-static bool is_repeatable(const mil_operation *op, bool cheap) {
+static bool is_repeatable(const network *n, const mil_operation *op) {
+    bool cheap = n->cheap;
+    if (n->g->recompute_attention && is_attention(n->g->f, op)) return true;
     if (op->info->traits & (MIL_TRAIT_VIEW | MIL_TRAIT_CONSTEXPR)) return true;
     if (op->opcode == MIL_OP_SPLIT || op->opcode == MIL_OP_IDENTITY) return true;
     return cheap && (op->info->traits & MIL_TRAIT_ELEMENTWISE || op->opcode == MIL_OP_CONCAT ||
@@ -59,7 +68,7 @@ static int64_t mark_involved(network *n) {
         for (int r = 0; r < op->n_results; r++) involved = involved || n->involved[op->results[r]];
         for (int a = 0; a < op->info->n_params; a++) {
             operands += (int64_t)op->args[a].n * op->n_results;
-            for (int32_t k = 0; involved && is_repeatable(op, n->cheap) && k < op->args[a].n; k++)
+            for (int32_t k = 0; involved && is_repeatable(n, op) && k < op->args[a].n; k++)
                 if (!mil_grad_is_root(f, op->args[a].values[k])) n->involved[op->args[a].values[k]] = true;
         }
     }
@@ -71,7 +80,7 @@ static void connect_value(network *n, mil_value v) {
     const mil_operation *op = &f->ops[f->values[v].op];
     connect(n, 2 * v, 2 * v + 1, n->g->is_output[v] ? 0 : mil_type_bytes(&f->values[v].type));
     if (n->g->needed[v]) connect(n, 2 * v + 1, n->sink, unlimited);
-    if (!is_repeatable(op, n->cheap)) {
+    if (!is_repeatable(n, op)) {
         connect(n, n->source, 2 * v, unlimited);
         return;
     }

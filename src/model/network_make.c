@@ -110,6 +110,7 @@ static bool make_blocks(ane_network *n, ane_error *e) {
     const ane_block_shape shape = {
         n->batch, n->seq, 0, dtype_of(n->device), ane_device_capabilities(n->device)->fuses_attention};
     ane_stage_options o = options_of(n, c->n_layers);
+    o.recompute = n->placement.recompute;
     if (n->n_halves > 1) o.leaf = "normed";
     for (int i = 0; i < n->n_halves; i++) {
         mil_program *p = mil_program_new(MIL_IOS18, e);

@@ -24,6 +24,24 @@ bool ane_place_from_name(ane_place *place, const char *name, ane_error *e) {
     return ane_fail(e, ANE_ERROR_ARGUMENT, "", "There is no place \"%s\"; known: best, cpu, device.", name);
 }
 
+static const char *const recompute_names[] = {
+    [ANE_RECOMPUTE_NONE] = "none", [ANE_RECOMPUTE_ATTENTION] = "attention", [ANE_RECOMPUTE_BLOCK] = "block"};
+
+const char *ane_recompute_name(ane_recompute recompute) {
+    return (unsigned)recompute < sizeof recompute_names / sizeof *recompute_names ? recompute_names[recompute]
+                                                                                  : "unknown";
+}
+
+bool ane_recompute_from_name(ane_recompute *recompute, const char *name, ane_error *e) {
+    for (int i = 0; i < (int)(sizeof recompute_names / sizeof *recompute_names); i++)
+        if (strcmp(recompute_names[i], name) == 0) {
+            *recompute = (ane_recompute)i;
+            return true;
+        }
+    return ane_fail(e, ANE_ERROR_ARGUMENT, "",
+        "There is no recomputation of \"%s\"; known: none, attention, block.", name);
+}
+
 /* Milliseconds. */
 static double on_device(const ane_capabilities *d, double runs, double flops, double bytes) {
     double factor = d->device_matmul_factor > 1 ? d->device_matmul_factor : 1;
@@ -74,17 +92,19 @@ static bool is_known(const ane_capabilities *d) {
 }
 
 /* On the CPU the device is the host; of an unknown chip, what every recorded design does. */
-static const ane_placement on_cpu = {ANE_PLACE_DEVICE, ANE_PLACE_DEVICE, ANE_PLACE_HOST};
-static const ane_placement unknown = {ANE_PLACE_HOST, ANE_PLACE_DEVICE, ANE_PLACE_HOST};
+static const ane_placement on_cpu = {ANE_PLACE_DEVICE, ANE_PLACE_DEVICE, ANE_PLACE_HOST, ANE_RECOMPUTE_NONE};
+static const ane_placement unknown = {ANE_PLACE_HOST, ANE_PLACE_DEVICE, ANE_PLACE_HOST, ANE_RECOMPUTE_NONE};
 
 ane_placement ane_placement_decide(
     const ane_placement *asked, const ane_capabilities *d, const ane_model_config *c, int32_t columns) {
     ane_placement p = strcmp(d->device, "cpu") == 0 ? on_cpu : unknown;
     if (is_known(d) && strcmp(d->device, "cpu") != 0)
-        p = (ane_placement){best_head(d, c, columns), best_norms(d, c, columns), best_dw(d, c, columns)};
+        p = (ane_placement){
+            best_head(d, c, columns), best_norms(d, c, columns), best_dw(d, c, columns), ANE_RECOMPUTE_NONE};
     if (d->max_width > 0 && c->vocab_size > d->max_width) p.head = ANE_PLACE_HOST;
     if (asked && asked->head) p.head = asked->head;
     if (asked && asked->norms_backward) p.norms_backward = asked->norms_backward;
     if (asked && asked->dw) p.dw = asked->dw;
+    if (asked) p.recompute = asked->recompute;
     return p;
 }

@@ -4,11 +4,11 @@
 #include <string.h>
 
 static const ane_recipe recipes[] = {
-    {"static", "baked", {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_HOST}},
-    {"static-ane", "baked", {ANE_PLACE_DEVICE, ANE_PLACE_DEVICE, ANE_PLACE_HOST}},
-    {"double-buffer", "baked-async", {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_HOST}},
-    {"packed", "packed", {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_HOST}},
-    {"inputs", "input", {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_HOST}},
+    {"static", "baked", {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_RECOMPUTE_NONE}},
+    {"static-ane", "baked", {ANE_PLACE_DEVICE, ANE_PLACE_DEVICE, ANE_PLACE_HOST, ANE_RECOMPUTE_NONE}},
+    {"double-buffer", "baked-async", {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_RECOMPUTE_NONE}},
+    {"packed", "packed", {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_RECOMPUTE_NONE}},
+    {"inputs", "input", {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_RECOMPUTE_NONE}},
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 

@@ -22,7 +22,7 @@ struct ane_stage {
     mil_gradient *gradient; /* NULL without backward */
     ane_kernel *forward, *backward;
     ane_stage_options options;
-    int copies;
+    int copies, ran;                     /* ran: the copy whose forward ran last, -1: none */
     ane_binding **forwards, **backwards; /* [copies] */
     ane_product *products;               /* [copies][gradient->n_param_grads] */
     void *packed;                        /* room for one operand of any of them */
@@ -59,8 +59,11 @@ static bool no_memory(ane_error *e) {
 
 static bool derive(ane_stage *s, ane_error *e) {
     const char *const wrt[] = {s->options.leaf ? s->options.leaf : "x"};
-    const mil_grad_options options = {
-        .n_wrt = 1, .wrt = wrt, .recompute_cheap = true, .products_in_program = s->options.device_products};
+    const mil_grad_options options = {.n_wrt = 1,
+        .wrt = wrt,
+        .recompute_cheap = true,
+        .recompute_attention = s->options.recompute == ANE_RECOMPUTE_ATTENTION,
+        .products_in_program = s->options.device_products};
     s->gradient = mil_differentiate(mil_program_function(s->program, NULL), &options, e);
     if (!s->gradient) return false;
     s->forward = ane_device_compile(s->device, s->gradient->forward, NULL, e);
@@ -81,6 +84,7 @@ ane_stage *ane_stage_new(ane_device *d, mil_program *p, const ane_stage_options 
     s->program = p;
     s->options = *options;
     s->copies = options->copies;
+    s->ran = -1;
     s->forwards = calloc((size_t)s->copies, sizeof(ane_binding *));
     s->backwards = calloc((size_t)s->copies, sizeof(ane_binding *));
     bool ok = s->forwards && s->backwards ? mil_program_ok(p, e) : no_memory(e);
@@ -151,9 +155,10 @@ static bool bind_weights(ane_binding *b, const ane_kernel *k, int copy, const ma
     return true;
 }
 
-/* Forward's outputs are read by the copy's own backward; those of backward by its products alone. */
+/* Forward's outputs are read by the copy's own backward, which may follow at once; those of backward by its products
+ * alone. */
 static int owner_of(const ane_stage *s, const ane_kernel *k, int copy) {
-    if (k != s->backward) return copy;
+    if (k != s->backward && s->options.recompute != ANE_RECOMPUTE_BLOCK) return copy;
     return s->options.products_beside ? (copy % 2 ? ODD : EVEN) : ALL;
 }
 
@@ -232,11 +237,13 @@ bool ane_stage_bind(
 /* ---- running ------------------------------------------------------------------------------------------- */
 
 bool ane_stage_forward(ane_stage *s, int copy, ane_error *e) {
+    s->ran = copy;
     return ane_run(s->forwards[copy], NULL, e);
 }
 
 bool ane_stage_backward(ane_stage *s, int copy, ane_error *e) {
-    return ane_run(s->backwards[copy], NULL, e);
+    bool again = s->options.recompute == ANE_RECOMPUTE_BLOCK && s->ran != copy;
+    return (!again || ane_stage_forward(s, copy, e)) && ane_run(s->backwards[copy], NULL, e);
 }
 
 bool ane_stage_products(ane_stage *s, int copy, float *const staging[2], int threads, ane_error *e) {

@@ -7,6 +7,7 @@
 #ifndef ANEMONE_MODEL_STAGE_H
 #define ANEMONE_MODEL_STAGE_H
 
+#include "anemone/model.h"
 #include "model/host.h"
 
 typedef struct ane_stage ane_stage;
@@ -19,6 +20,7 @@ typedef struct ane_stage_options {
     bool backward;        /* derive it, by input "x" or by the inner value `leaf` */
     const char *leaf;     /* NULL: by "x" */
     bool device_products; /* parameter gradients are outputs of backward, not products for the host */
+    ane_recompute recompute;
     bool products_beside; /* what backward makes for a copy stays until the copy after the next one */
 } ane_stage_options;
 

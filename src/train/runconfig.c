@@ -14,7 +14,7 @@ enum { VERSION = 1, CONFIG_LIMIT = 16 << 20 };
 
 /* ---- members of structs by table ----------------------------------------------------------------------- */
 
-typedef enum kind { INT32, INT64, FLOAT, DOUBLE, BOOL, STRING, SCHEDULE, PLACE } kind;
+typedef enum kind { INT32, INT64, FLOAT, DOUBLE, BOOL, STRING, SCHEDULE, PLACE, RECOMPUTE } kind;
 typedef struct member {
     const char *name;
     kind kind;
@@ -30,6 +30,7 @@ static const member options[] = {
     {"head", PLACE, offsetof(ane_train_options, placement.head)},
     {"norms_backward", PLACE, offsetof(ane_train_options, placement.norms_backward)},
     {"dw", PLACE, offsetof(ane_train_options, placement.dw)},
+    {"recompute", RECOMPUTE, offsetof(ane_train_options, placement.recompute)},
     OPTION(INT64, steps),
     OPTION(INT32, batch),
     OPTION(INT32, seq),
@@ -85,6 +86,7 @@ static json_t *get(const void *base, const member *m) {
     case STRING: return text ? json_string(text) : json_null();
     case SCHEDULE: return json_string(ane_schedule_name(*(const ane_schedule_kind *)p));
     case PLACE: return json_string(ane_place_name(*(const ane_place *)p));
+    case RECOMPUTE: return json_string(ane_recompute_name(*(const ane_recompute *)p));
     }
     return NULL;
 }
@@ -112,6 +114,7 @@ static bool set_text(void *p, kind k, const json_t *v) {
     const char *text = json_string_value(v);
     if (k == SCHEDULE) return text && ane_schedule_from_name(p, text, NULL);
     if (k == PLACE) return !v || (text && ane_place_from_name(p, text, NULL)); /* once there was no choice */
+    if (k == RECOMPUTE) return !v || (text && ane_recompute_from_name(p, text, NULL));
     *(const char **)p = text;
     return text || json_is_null(v);
 }
@@ -126,6 +129,7 @@ static bool set(void *base, const member *m, const json_t *v) {
     case BOOL: *(bool *)p = json_is_true(v); return json_is_boolean(v);
     case STRING:
     case SCHEDULE:
+    case RECOMPUTE:
     case PLACE: return set_text(p, m->kind, v);
     }
     return false;

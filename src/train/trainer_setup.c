@@ -77,12 +77,12 @@ static void describe(ane_trainer *t) {
         "model: %lld parameters, %d layers of %d, %d heads (%d of keys and values), %d tokens (%s)\n"
         "data: %lld tokens to train on, %lld held out\n"
         "each of %lld steps: %s%d sequences of %d tokens\n"
-        "device: %s, %s; head on the %s, norms back on the %s, weight gradients on the %s",
+        "device: %s, %s; head on the %s, norms back on the %s, weight gradients on the %s; recomputed: %s",
         (long long)ane_model_parameter_count(c), c->n_layers, c->dim, c->n_heads, c->n_kv_heads,
         c->vocab_size, ane_tokenizer_kind(t->tokenizer), (long long)ane_dataset_tokens(t->data, ANE_TRAIN),
         (long long)ane_dataset_tokens(t->data, ANE_VALIDATION), (long long)o->steps, accumulate, o->batch,
         o->seq, k->description, ane_precision_name(k->precision), ane_place_name(p.head),
-        ane_place_name(p.norms_backward), ane_place_name(p.dw));
+        ane_place_name(p.norms_backward), ane_place_name(p.dw), ane_recompute_name(p.recompute));
 }
 
 bool ane_trainer_make(ane_trainer *t, ane_error *e) {

@@ -78,7 +78,7 @@ static inline void expect_outcome(outcome *found, const outcome *expected, doubl
 /* Every placement, one after the other; *i counts. */
 static inline bool next_placement(ane_placement *p, int *i) {
     static const ane_place places[] = {ANE_PLACE_HOST, ANE_PLACE_DEVICE};
-    *p = (ane_placement){places[*i & 1], places[*i >> 1 & 1], places[*i >> 2 & 1]};
+    *p = (ane_placement){places[*i & 1], places[*i >> 1 & 1], places[*i >> 2 & 1], (ane_recompute)(*i % 3)};
     return (*i)++ < 8;
 }
 

@@ -39,7 +39,7 @@ static void test_beside(void **state) {
     outcome expected = learn(d, NULL);
     d->capabilities.runs_beside_host = true;
     for (int norms = ANE_PLACE_HOST; norms <= ANE_PLACE_DEVICE; norms++) {
-        const ane_placement p = {ANE_PLACE_DEVICE, (ane_place)norms, ANE_PLACE_HOST};
+        const ane_placement p = {ANE_PLACE_DEVICE, (ane_place)norms, ANE_PLACE_HOST, ANE_RECOMPUTE_NONE};
         outcome found = learn(d, &p);
         if (norms == ANE_PLACE_DEVICE) /* the same sums in the same order */
             assert_memory_equal(found.gradients->data, expected.gradients->data,
@@ -81,7 +81,7 @@ static void test_defaults(void **state) {
     chip.host_gflops = 100;
     expect_places(
         ane_placement_decide(NULL, &chip, &c, 256), ANE_PLACE_DEVICE, ANE_PLACE_DEVICE, ANE_PLACE_DEVICE);
-    const ane_placement asked = {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_BEST};
+    const ane_placement asked = {ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_BEST, ANE_RECOMPUTE_NONE};
     expect_places(
         ane_placement_decide(&asked, &chip, &c, 256), ANE_PLACE_HOST, ANE_PLACE_HOST, ANE_PLACE_DEVICE);
 }
