@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/probe_print.h"
+#include "cli/probe_process.h"
 
 #include "measure/probes/probe.h"
 #include "measure/results.h"
@@ -31,19 +32,44 @@ static bool choose(const cli_args *args, bool *wanted, int *n, ane_error *e) {
     return true;
 }
 
-/* Ask those that are wanted into the document. *wrong: one differs from the record, or failed. */
-static bool ask(
-    ane_prober *p, const bool *wanted, int n, json_t *results, bool json, bool *wrong, ane_error *e) {
-    int done = 0;
+/* How the probes of one call are asked. */
+typedef struct asking {
+    ane_prober prober;
+    const char *spec;
+    int n, done; /* how many are wanted, and were asked */
+    bool json, wrong;
+} asking;
+
+/* In this process; in one of its own where this one is used up, or would be. */
+static json_t *ask_one(asking *a, const ane_probe *probe, ane_error *e) {
+    ane_error why = {0};
+    bool alone = a->n == 1,
+         elsewhere = !alone && a->prober.engine && (probe->exhausts || a->prober.exhausted);
+    json_t *entry = elsewhere ? NULL : ane_prober_ask(&a->prober, probe);
+    if (elsewhere || (entry && !alone && a->prober.exhausted)) {
+        json_t *other = cli_probe_elsewhere(probe->name, a->spec, &why);
+        if (other) {
+            json_decref(entry);
+            return other;
+        }
+    }
+    if (!entry)
+        ane_fail(e, why.code ? why.code : ANE_ERROR_MEMORY, probe->name, "no answer: %s", why.message);
+    return entry;
+}
+
+/* Ask those that are wanted into the document. */
+static bool ask(asking *a, const bool *wanted, json_t *results, ane_error *e) {
+    bool terminal = isatty(STDERR_FILENO);
     for (int i = 0; i < ane_n_probes; i++) {
         if (!wanted[i]) continue;
-        if (isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K[%d/%d] %s", ++done, n, ane_probes[i].name);
-        json_t *entry = ane_prober_ask(p, &ane_probes[i]);
-        if (isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
-        if (!entry) return ane_fail(e, ANE_ERROR_MEMORY, ane_probes[i].name, "no memory for an answer");
+        if (terminal) fprintf(stderr, "\r\033[K[%d/%d] %s", ++a->done, a->n, ane_probes[i].name);
+        json_t *entry = ask_one(a, &ane_probes[i], e);
+        if (terminal) fprintf(stderr, "\r\033[K");
+        if (!entry) return false;
         const char *verdict = cli_probe_verdict(entry);
-        *wrong = *wrong || strcmp(verdict, "differs") == 0 || strcmp(verdict, "failed") == 0;
-        if (!json) cli_print_probe(entry, n == 1);
+        a->wrong = a->wrong || strcmp(verdict, "differs") == 0 || strcmp(verdict, "failed") == 0;
+        if (!a->json) cli_print_probe(entry, a->n == 1);
         if (!ane_results_add_probe(results, entry, e)) return false;
     }
     return true;
@@ -51,19 +77,17 @@ static bool ask(
 
 static int probe(const cli_args *args, const bool *wanted, int n, ane_error *e) {
     const char *output = cli_string(args, "output");
-    bool json = cli_flag(args, "json"), wrong = false;
     char spec[640];
-    ane_prober p;
-    if (!cli_device_spec(args, NULL, spec, sizeof spec, e) || !ane_prober_open(&p, spec, e))
+    asking a = {.spec = spec, .n = n, .json = cli_flag(args, "json")};
+    if (!cli_device_spec(args, NULL, spec, sizeof spec, e) || !ane_prober_open(&a.prober, spec, e))
         return CLI_FAILED;
-    json_t *results = ane_results_new(spec, p.device, e);
-    bool ok = results && ask(&p, wanted, n, results, json, &wrong, e) &&
-              (!output || ane_results_write(results, output, e));
-    if (ok && json) cli_put_json(json_incref(results));
-    if (ok && !json && n > 1) cli_print_probes(json_object_get(results, "probes"));
+    json_t *results = ane_results_new(spec, a.prober.device, e);
+    bool ok = results && ask(&a, wanted, results, e) && (!output || ane_results_write(results, output, e));
+    if (ok && a.json) cli_put_json(json_incref(results));
+    if (ok && !a.json && n > 1) cli_print_probes(json_object_get(results, "probes"));
     json_decref(results);
-    ane_prober_close(&p);
-    return ok && !wrong ? CLI_OK : CLI_FAILED;
+    ane_prober_close(&a.prober);
+    return ok && !a.wrong ? CLI_OK : CLI_FAILED;
 }
 
 static int run(const cli_args *args, ane_error *e) {

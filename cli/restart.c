@@ -9,8 +9,7 @@
 #include <mach-o/dyld.h>
 #endif
 
-/* Whatever the program was called as, and from which folder. */
-static bool own_path(char *path, size_t size, ane_error *e) {
+bool cli_own_path(char *path, size_t size, ane_error *e) {
 #if defined(__APPLE__)
     uint32_t n = (uint32_t)size;
     if (_NSGetExecutablePath(path, &n) == 0) return true;
@@ -46,7 +45,7 @@ bool cli_restart_train(const cli_args *args, const char *run, ane_error *e) {
     char path[4096], names[N_KEPT][32];
     const char *words[5 + 2 * N_KEPT] = {path, "train", "--resume", run};
     size_t n = 4;
-    if (!own_path(path, sizeof path, e)) return false;
+    if (!cli_own_path(path, sizeof path, e)) return false;
     for (size_t i = 0; i < N_KEPT; i++) {
         if (!cli_given(args, kept[i]) || (i == 0 && !cli_given(args, "resume"))) continue;
         snprintf(names[i], sizeof names[i], "--%s", kept[i]);
@@ -79,7 +78,7 @@ bool cli_restart_same(const cli_args *args, ane_error *e) {
     const char **words = calloc(1 + NAME_WORDS + (size_t)args->n_words + 2 * options + 1, sizeof *words);
     char(*names)[LONGEST_NAME] = calloc(options + 1, sizeof *names);
     bool ok = (words && names) || ane_fail(e, ANE_ERROR_MEMORY, "restart", "out of memory");
-    ok = ok && own_path(path, sizeof path, e);
+    ok = ok && cli_own_path(path, sizeof path, e);
     if (ok) {
         words[0] = path;
         n += put_name(words + n, args->command->name, name);

@@ -59,3 +59,9 @@ anemone probe all --device ane:emulator,chip=m5,selftest=off,fault=eval-zero:1+ 
 shows "^26 failed$"
 [ "$(grep -c '"answer": ""' broken.json)" -eq 26 ] || fail "broken.json has answers"
 fails 1 "" probe all --device ane:emulator,fault=compile:1+
+
+# a process that has compiled all it may: what is left is asked in new ones
+anemone probe weight-reload qos sdpa-mask alignment order compile-limit --device ane:emulator,chip=m5,quirk=max-compiles:60
+[ "$status" -eq 1 ] || fail "exit status $status, expected 1"
+shows "^5 equal, 1 differs$"
+shows "^compile-limit  *differs  *at once: 60; in turn: refused after 59$"

@@ -27,6 +27,7 @@ typedef struct ane_probe {
     /* Fill in `did`, `answer` and details. False with a report: there is no answer. With ANE_ERROR_UNSUPPORTED: this device
      * cannot be asked. */
     bool (*ask)(ane_asking *a, ane_error *e);
+    bool exhausts; /* afterwards this process may not be able to compile any more */
 } ane_probe;
 
 extern const ane_probe ane_probes[]; /* table.c; in the order in which all are run */
@@ -41,6 +42,7 @@ typedef struct ane_prober {
     ane_device *device;
     bool engine;
     struct ane_control *control; /* NULL: not needed yet */
+    bool exhausted; /* programs compiled before, and do not any more: a new process may have answers */
 } ane_prober;
 
 bool ane_prober_open(ane_prober *p, const char *spec, ane_error *e);

@@ -21,9 +21,14 @@ void ane_prober_close(ane_prober *p) {
     *p = (ane_prober){0};
 }
 
-/* A machine that gives wrong numbers, before a probe or after it, has no answers. */
-static bool in_order(ane_prober *p, ane_error *e) {
+/* A machine that gives wrong numbers, before a probe or after it, has no answers; neither has one that compiles nothing any more:
+ * what it refused may be right. So the control experiment is compiled anew after each. */
+static bool in_order(ane_prober *p, bool anew, ane_error *e) {
     if (!p->engine) return true;
+    if (anew) {
+        ane_control_free(p->control);
+        p->control = NULL;
+    }
     if (!p->control) p->control = ane_control_new(p->device, e);
     return p->control && ane_control_run(p->control, e);
 }
@@ -36,7 +41,11 @@ static bool ask(ane_prober *p, const ane_probe *probe, ane_asking *a, ane_error 
     *a =
         (ane_asking){.device = p->device, .loaded = p->engine, .engine = p->engine, .details = json_object()};
     if (!a->details) return ane_fail(e, ANE_ERROR_MEMORY, probe->name, "no memory for an answer");
-    return in_order(p, e) && probe->ask(a, e) && in_order(p, e);
+    if (!in_order(p, false, e)) return false;
+    bool ok = probe->ask(a, e) && in_order(p, !probe->exhausts, e);
+    p->exhausted =
+        p->exhausted || (!ok && (e->code == ANE_ERROR_EXHAUSTED || strcmp(e->where, "compile") == 0));
+    return ok;
 }
 
 /* Where it stands in the record: "ok", or why there is no answer. */
