@@ -116,6 +116,29 @@ static void print_single(const json_t *rows) {
     }
 }
 
+static bool same_program(const json_t *a, const json_t *b) {
+    static const char *const keys[] = {"channels", "positions", "depth", "bits", "io_element_bytes"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (number_of(a, keys[i]) != number_of(b, keys[i])) return false;
+    return !strcmp(text_of(a, "chip"), text_of(b, "chip"));
+}
+
+/* What others recorded of the same program on the same chip: two that differ by more than the bound cannot both be met. */
+static void print_other_records(const json_t *rows, const json_t *of) {
+    const json_t *row;
+    size_t i;
+    double least = number_of(of, "ms"), most = least;
+    int n = 0;
+    json_array_foreach(rows, i, row) {
+        if (!same_program(row, of)) continue;
+        double ms = number_of(row, "ms");
+        least = ms < least ? ms : least;
+        most = ms > most ? ms : most;
+        n++;
+    }
+    if (n > 1) printf(" (%d records of this program: %.3f to %.3f ms)", n, least, most);
+}
+
 /* Rows that no single model can meet. */
 static void print_far_off(const json_t *rows) {
     const json_t *row;
@@ -124,9 +147,11 @@ static void print_far_off(const json_t *rows) {
     json_array_foreach(rows, i, row) {
         if (!json_is_true(json_object_get(row, "far_off"))) continue;
         if (!n++) printf("\nnot met by more than half:\n");
-        printf("    %s: %s, %.0f channels, depth %.0f: %.3f ms recorded, %.3f ms modelled\n",
+        printf("    %s: %s, %.0f channels, depth %.0f: %.3f ms recorded, %.3f ms modelled",
             text_of(row, "source"), text_of(row, "table"), number_of(row, "channels"),
             number_of(row, "depth"), number_of(row, "ms"), number_of(row, "modelled_ms"));
+        print_other_records(rows, row);
+        printf("\n");
     }
 }
 
@@ -135,9 +160,10 @@ static void print_steps(const json_t *rows) {
     size_t i;
     printf("\nthe Neural Engine's part of recorded training steps (checked, not fitted)\n");
     json_array_foreach(rows, i, row) {
-        printf("    %-9s %-15s %8.1f ms recorded %8.1f ms modelled %+7.1f%%  (%s)\n", text_of(row, "chip"),
+        printf("    %-9s %-15s %8.1f ms recorded %8.1f ms modelled %+7.1f%%  (%s)%s\n", text_of(row, "chip"),
             text_of(row, "design"), number_of(row, "ms"), number_of(row, "modelled_ms"),
-            100 * number_of(row, "error"), text_of(row, "source"));
+            100 * number_of(row, "error"), text_of(row, "source"),
+            json_is_true(json_object_get(row, "far_off")) ? "  not met" : "");
     }
 }
 

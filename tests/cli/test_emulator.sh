@@ -25,6 +25,9 @@ succeeds emulator calibrate
 prints "sram_probe"
 prints "checked, not fitted"
 prints "modelled ms"
+prints "not met by more than half:"
+prints "records of this program:"
+prints "median error:"
 succeeds emulator calibrate --json
 less "$(number single_median_error)" 0.15 || fail "the time model misses the record"
 echo fine
