@@ -73,8 +73,8 @@ double ane_text_width(const char *text, double size) {
 
 void ane_modelled_badge(ane_page *p, double right, double y) {
     ane_page_printf(p,
-        "<g class=\"badge\"><rect x=\"%.1f\" y=\"%.1f\" width=\"78\" height=\"18\" rx=\"9\"/><text "
+        "<g class=\"badge\"><rect x=\"%.1f\" y=\"%.1f\" width=\"88\" height=\"18\" rx=\"9\"/><text "
         "x=\"%.1f\" "
         "y=\"%.1f\" text-anchor=\"middle\">MODELLED</text></g>",
-        right - 78, y, right - 39, y + 13);
+        right - 88, y, right - 44, y + 13);
 }

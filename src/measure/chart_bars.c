@@ -13,8 +13,8 @@ typedef struct drawing {
     int letters, ticks;
 } drawing;
 
-static const drawing wide = {"wide", 760, 236, 74, 26, 16, 34, 7};
-static const drawing narrow = {"narrow", 380, 8, 60, 38, 14, 50, 5};
+static const drawing wide = {"wide", 760, 246, 74, 26, 16, 32, 7};
+static const drawing narrow = {"narrow", 380, 8, 60, 38, 14, 48, 5};
 
 enum { TOP = 30, BOTTOM = 40 };
 

@@ -18,7 +18,8 @@ static const drawing wide = {"wide", 760, 390, 58, 150, 40, 50, 10, 7, true};
 static const drawing narrow = {"narrow", 380, 320, 46, 14, 40, 48, 5, 6, false};
 
 enum { MOST_LABELS = 12 };
-static const double LABEL = 12, LINE = 14; /* letters, and from one label to the next */
+static const double LABEL = 12, LINE = 14;         /* letters, and from one label to the next */
+static const double LETTER = 7.2, BOLD_LETTER = 8; /* how wide one is in the widest of the usual fonts */
 
 ane_chart_curve *ane_chart_add(ane_chart *c, const char *name, int colour) {
     if (c->n == c->capacity) {
@@ -206,12 +207,12 @@ static void draw_labels(ane_page *p, const ane_chart *c, const frame *f) {
     spread(labels, n, f->y.stop + 4, f->y.start);
     for (int i = 0; i < n; i++) {
         const ane_chart_curve *curve = labels[i].curve;
-        double room = f->d->right - 14;
-        int letters = (int)(room / (LABEL * 0.56));
+        int letters = (int)((f->d->right - 14) / (curve->faint ? LETTER : BOLD_LETTER));
+        bool cut = (int)strlen(curve->name) > letters;
         ane_page_printf(p, "<text class=\"%s%d\" x=\"%.1f\" y=\"%.1f\">",
             curve->faint ? "end r" : "end own c", curve->colour % ANE_CHART_COLOURS,
             f->d->width - f->d->right + 8, labels[i].y + 4);
-        ane_page_escapedf(p, "%.*s", letters, curve->name);
+        ane_page_escapedf(p, "%.*s%s", cut ? letters - 2 : letters, curve->name, cut ? "..." : "");
         ane_page_put(p, "</text>");
     }
     ane_page_put(p, "\n");

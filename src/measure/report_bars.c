@@ -88,11 +88,19 @@ static double step_ms(const json_t *row, bool faint) {
     return faint || !ane_row_is_modelled(row) ? (host > 0 ? host : NAN) : ane_row_median(row);
 }
 
+/* The case without the model that the section is about: "static-ane-stories110m" -> "static-ane". */
+static void step_name(const json_t *row, char name[ANE_CHART_NAME]) {
+    const char *all = ane_text_of(row, "case"), *at = strstr(all, "-stories110m");
+    snprintf(name, ANE_CHART_NAME, "%.*s%s", at ? (int)(at - all) : 80, all,
+        at ? at + strlen("-stories110m") : "");
+}
+
 static ane_bar *add_step(ane_bars *b, const ane_report *r, size_t i, const json_t *row) {
     bool faint;
-    char label[ANE_CHART_NAME], machine[ANE_CHART_NAME];
+    char label[ANE_CHART_NAME], machine[ANE_CHART_NAME], name[ANE_CHART_NAME];
     ane_document_label(r, ane_report_document(r, i, &faint), machine);
-    snprintf(label, sizeof label, "%.45s, %.45s", machine, ane_text_of(row, "case"));
+    step_name(row, name);
+    snprintf(label, sizeof label, "%.45s, %.45s", machine, name);
     ane_bar *bar = b->n < MOST_BARS ? ane_bars_add(b, label) : NULL;
     if (!bar) return NULL;
     bar->faint = faint;

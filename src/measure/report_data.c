@@ -107,11 +107,17 @@ int ane_rows_of(const json_t *document, const char *benchmark) {
     return n;
 }
 
-bool ane_report_has(const ane_report *r, const char *benchmark) {
-    bool faint;
-    const json_t *document;
-    for (size_t i = 0; (document = ane_report_document(r, i, &faint)); i++)
+/* One's own documents; where there are none, the recorded ones. */
+static const json_t *main_documents(const ane_report *r) {
+    return json_array_size(r->own) > 0 ? r->own : r->recorded;
+}
+
+static bool is_shown(const ane_report *r, const char *benchmark) {
+    size_t i;
+    json_t *document;
+    json_array_foreach(main_documents(r), i, document) {
         if (ane_rows_of(document, benchmark) > 0) return true;
+    }
     return false;
 }
 
@@ -165,19 +171,17 @@ const char *ane_report_title(const char *benchmark) {
 
 void ane_report_each(
     const ane_report *r, void (*visit)(void *context, const ane_report_section *section), void *context) {
-    json_t *seen = json_object(), *row;
-    bool faint;
-    const json_t *document;
-    size_t k;
+    json_t *seen = json_object(), *document, *row;
+    size_t i, k;
     for (const ane_report_section *s = ane_report_sections; s->benchmark; s++)
-        if (ane_report_has(r, s->benchmark)) visit(context, s);
-    for (size_t i = 0; (document = ane_report_document(r, i, &faint)); i++)
+        if (is_shown(r, s->benchmark)) visit(context, s);
+    json_array_foreach(main_documents(r), i, document)
         json_array_foreach(ane_results_rows(document), k, row) {
-            const char *name = ane_text_of(row, "benchmark");
-            if (section_of(name) || json_object_get(seen, name)) continue;
-            json_object_set_new(seen, name, json_true());
-            visit(context, &(ane_report_section){.benchmark = name, .title = name, .text = ""});
-        }
+        const char *name = ane_text_of(row, "benchmark");
+        if (section_of(name) || json_object_get(seen, name)) continue;
+        json_object_set_new(seen, name, json_true());
+        visit(context, &(ane_report_section){.benchmark = name, .title = name, .text = ""});
+    }
     json_decref(seen);
 }
 

@@ -15,8 +15,7 @@ double ane_config_of(const json_t *row, const char *name); /* NaN */
 
 /* "M4 Max (modelled)", "AMD EPYC", "first" (a run's name): unlike any other document's of the report where possible. */
 void ane_document_label(const ane_report *r, const json_t *document, char label[ANE_CHART_NAME]);
-/* What an axis that needs a device shows for all: does any good row of it exist? */
-bool ane_report_has(const ane_report *r, const char *benchmark);
+
 /* Rows of a benchmark in a document. */
 int ane_rows_of(const json_t *document, const char *benchmark);
 
@@ -33,7 +32,8 @@ typedef struct ane_report_section {
 extern const ane_report_section ane_report_sections[];
 /* The title of a benchmark: from the table, else its name. */
 const char *ane_report_title(const char *benchmark);
-/* Visit the benchmarks that have rows: those of the table in its order, then all others. `visit` gets the section (with the
+/* Visit the benchmarks that one's own documents have rows of (all recorded ones where there are none): those of the table in
+ * its order, then all others. `visit` gets the section (with the
  * name of the benchmark; of those not in the table, without a text). */
 void ane_report_each(
     const ane_report *r, void (*visit)(void *context, const ane_report_section *section), void *context);

@@ -139,8 +139,7 @@ void ane_draw_dispatch(ane_page *p, const ane_report *r, const char *benchmark) 
 }
 
 static bool by_dim(const json_t *row, double *x, double *y, double *group) {
-    const char *mode = ane_text_of(json_object_get(row, "config"), "mode"),
-               *name = ane_text_of(row, "case");
+    const char *mode = ane_text_of(json_object_get(row, "config"), "mode"), *name = ane_text_of(row, "case");
     *x = ane_config_of(row, "dim");
     *y = ane_metric_of(row, "update_ms");
     *group = strstr(mode, "input") != NULL || strstr(name, "input") != NULL;

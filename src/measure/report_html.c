@@ -80,6 +80,19 @@ static double least_ms(const json_t *document, const char *benchmark) {
     return least;
 }
 
+/* The last loss of a run; NaN when there is no run. */
+static double last_loss(const json_t *document) {
+    size_t i;
+    json_t *row;
+    json_array_foreach(ane_results_rows(document), i, row) {
+        const json_t *loss = json_object_get(json_object_get(row, "series"), "loss");
+        for (size_t n = json_array_size(loss); ane_row_is_of(row, "run") && n > 0; n--)
+            if (json_is_number(json_array_get(loss, n - 1)))
+                return json_number_value(json_array_get(loss, n - 1));
+    }
+    return NAN;
+}
+
 static void put_probe_count(ane_page *p, const json_t *document) {
     size_t i, n = 0, equal = 0;
     json_t *probe;
@@ -127,6 +140,8 @@ static void put_machine(ane_page *p, const ane_report *r, const json_t *document
     put_fact(p, "shortest call", least_ms(document, "dispatch"), "ms");
     put_fact(p, "training step", least_ms(document, "train"), "ms");
     put_fact(p, "decoding", best_metric(document, "generate", "tokens_per_second"), "tokens/s");
+    put_fact(p, "last loss", last_loss(document), "nats");
+    put_fact(p, "step of the run", least_ms(document, "run"), "ms");
     put_probe_count(p, document);
     put_counts(p, document);
     ane_page_put(p, "</dl></div>\n");

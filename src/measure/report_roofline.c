@@ -71,7 +71,7 @@ static void add_roof(ane_chart *c, const ane_report *r, size_t i, const char *la
         return;
     double peak = chip.gflops * 1e-3, slope = chip.bandwidth_gbs * 1e-3; /* TFLOPS; TFLOPS for FLOP/byte */
     if (!(peak > 0) || !(slope > 0)) return;
-    snprintf(name, sizeof name, "%.60s: roof", label);
+    snprintf(name, sizeof name, "roof of %.60s", label);
     ane_chart_curve *curve = ane_chart_add(c, name, ane_report_colour(r, i));
     if (!curve) return;
     curve->dots = false;

@@ -33,7 +33,7 @@ const char ane_report_style[] =
     "18px}"
     ".machine h2{font-size:1.08rem}.machine p{font-size:.88rem;margin:0 0 10px}"
     "dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(104px,1fr));gap:8px 14px;margin:0}"
-    "dt{font-size:.76rem;color:var(--soft)}dd{margin:0;font-size:1.3rem;font-weight:650;"
+    "dt{font-size:.76rem;color:var(--soft)}dd{margin:0;white-space:nowrap;font-size:1.3rem;font-weight:650;"
     "font-variant-numeric:tabular-nums;letter-spacing:-.02em}dd "
     "small{font-size:.76rem;font-weight:500;color:var(--soft);"
     "letter-spacing:0}"
@@ -54,7 +54,7 @@ const char ane_report_style[] =
     ".bar[class*=' r']{opacity:.75}.dots circle{stroke:var(--card);stroke-width:1}"
     ".bar[class*=' r']{opacity:.42}.bar.hatched{fill-opacity:.38;stroke-width:1.4;stroke-dasharray:5 3}"
     ".badge rect{fill:var(--markbg);stroke:var(--mark)}.badge "
-    "text{fill:var(--mark);font-size:10px;font-weight:700;"
+    "text{fill:var(--mark);font-size:11px;font-weight:700;"
     "letter-spacing:.04em}"
 #define COLOUR(n)                                                                                            \
     ".line.c" #n ",.line.r" #n "{stroke:var(--k" #n ")}.dots.c" #n ",.dots.r" #n "{fill:var(--k" #n          \

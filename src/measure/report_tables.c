@@ -37,7 +37,6 @@ static void put_standing(ane_page *p, const json_t *row) {
     const char *status = ane_text_of(row, "status"), *error = ane_text_of(row, "error"),
                *suspect = ane_text_of(row, "suspect"), *note = ane_text_of(row, "note");
     ane_page_put(p, "<td class=\"said\">");
-    if (ane_row_is_modelled(row)) ane_page_put(p, "<span class=\"tag modelled\">modelled</span> ");
     if (strcmp(status, "ok") != 0) {
         ane_page_put(p, "<span class=\"tag bad\">");
         ane_page_escaped(p, status);
@@ -62,6 +61,7 @@ static void put_row(
     if (machine) put_machine(p, machine);
     ane_page_put(p, "<th scope=\"row\">");
     ane_page_escaped(p, ane_text_of(row, "case"));
+    if (ane_row_is_modelled(row)) ane_page_put(p, " <span class=\"tag modelled\">modelled</span>");
     ane_page_put(p, "</th>");
     put_number(p, time_of(row, "device_ms", "median"));
     if (!faint) put_number(p, 100 * time_of(row, "device_ms", "ci"));
