@@ -68,6 +68,7 @@ static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
     b->seq = (int32_t)cli_int(args, "seq");
     b->steps = cli_int(args, "steps");
     if (!ane_model_preset(&c, cli_string(args, "model"), e)) return false;
+    if (c.max_seq < b->seq) c.max_seq = b->seq; /* only the time matters: rotary embedding has no end */
     const char *weights;
     char spec[640];
     ane_placement placement;
@@ -75,6 +76,7 @@ static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
         !cli_device_spec(args, weights, spec, sizeof spec, e) ||
         (cli_flag(args, "profile") && !cli_profile_spec(spec, sizeof spec, e)))
         return false;
+    cli_place_threads(args);
     b->device = ane_device_open(spec, e);
     if (!b->device || !make_batch(b, c.vocab_size, e)) return false;
     b->weights = ane_weights_new(&c, e);

@@ -1,6 +1,7 @@
 #include "cli/common.h"
 
 #include "base/file.h"
+#include "base/parallel.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,9 +41,17 @@ bool cli_device_spec(const cli_args *args, const char *weights, char *spec, size
     return ane_fail(e, ANE_ERROR_ARGUMENT, "--device", "too long: \"%.60s...\"", device);
 }
 
+void cli_place_threads(const cli_args *args) {
+    const char *device = cli_string(args, "device");
+    if (cli_is_engine(device) || strstr(device, "threads=")) return;
+    ane_parallel_place(cli_given(args, "threads") ? (int)cli_int(args, "threads") : ane_cpu_count());
+}
+
 ane_device *cli_open_device(const cli_args *args, ane_error *e) {
     char spec[LONGEST_SPEC];
-    return cli_device_spec(args, NULL, spec, sizeof spec, e) ? ane_device_open(spec, e) : NULL;
+    if (!cli_device_spec(args, NULL, spec, sizeof spec, e)) return NULL;
+    cli_place_threads(args);
+    return ane_device_open(spec, e);
 }
 
 /* The folder that `path` lies in, or `path` itself when it is one; freed by the caller. */

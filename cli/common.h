@@ -41,7 +41,10 @@
  * `weights`: the mode when --weights is not given; NULL: the device chooses. */
 bool cli_device_spec(const cli_args *args, const char *weights, char *spec, size_t size, ane_error *e);
 bool cli_is_engine(const char *device); /* "ane", "ane:..." */
-ane_device *cli_open_device(const cli_args *args, ane_error *e);
+/* A core for each thread when the device is the CPU and all of its cores are wanted; the Neural Engine's host threads come
+ * and go, and are left to the system. */
+void cli_place_threads(const cli_args *args);
+ane_device *cli_open_device(const cli_args *args, ane_error *e); /* with its threads placed */
 
 /* The tokenizer of --tokenizer `path`, else the one saved with `model`, else the byte tokenizer when its
  * vocabulary is the model's; refuses one with more pieces than the model has. Needs a model of `vocab_size`

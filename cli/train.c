@@ -305,6 +305,7 @@ static int run(const cli_args *args, ane_error *e) {
                  : o.quiet             ? CLI_PROGRESS_QUIET
                  : cli_colours(stdout) ? CLI_PROGRESS_BAR
                                        : CLI_PROGRESS_LINES};
+    if (!resume || cli_given(args, "device")) cli_place_threads(args); /* a resumed run's device is its own */
     catch_interrupts();
     if (!ane_train(&o, resume, &stop, cli_progress_event, &progress, e)) {
         cli_progress_break(&progress);

@@ -2,16 +2,15 @@
 
 #if defined(_OPENMP)
 #include <omp.h>
-#else
-#include <pthread.h>
 #endif
+#include <pthread.h>
 #if defined(__APPLE__)
 #include <dispatch/dispatch.h>
 #endif
 #if defined(__linux__)
 #include <sched.h>
 #endif
-#include <stdbool.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Part `i` of `parts`: whole grains, spread evenly. */
@@ -112,7 +111,7 @@ void ane_parallel_for(int64_t n, int64_t grain, int threads, ane_range_fn *body,
     if (parts < 1) body(context, 0, n);
 }
 
-int ane_cpu_count(void) {
+static int count_cores(void) {
 #if defined(_OPENMP)
     return omp_get_num_procs(); /* knows what was ours before OMP_PROC_BIND tied this thread to one core */
 #elif defined(__linux__)
@@ -122,3 +121,47 @@ int ane_cpu_count(void) {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (int)n : 1;
 }
+
+/* Counted once: a thread that was tied to a core sees only that one. */
+static pthread_once_t counted_once = PTHREAD_ONCE_INIT;
+static int counted;
+
+static void count_once(void) {
+    counted = count_cores();
+}
+
+int ane_cpu_count(void) {
+    pthread_once(&counted_once, count_once);
+    return counted;
+}
+
+#if defined(__linux__) && defined(_OPENMP)
+/* The i-th core of a set; its size when there are not so many. */
+static int core_of(const cpu_set_t *set, int i) {
+    for (int core = 0; core < CPU_SETSIZE; core++)
+        if (CPU_ISSET(core, set) && i-- == 0) return core;
+    return CPU_SETSIZE;
+}
+
+bool ane_parallel_place(int threads) {
+    cpu_set_t all;
+    if (threads < 2 || threads < ane_cpu_count() || getenv("OMP_PROC_BIND") || getenv("GOMP_CPU_AFFINITY") ||
+        sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) != threads)
+        return false;
+    int placed = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : placed)
+    {
+        int core = core_of(&all, omp_get_thread_num());
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        if (core < CPU_SETSIZE) CPU_SET(core, &one);
+        placed += sched_setaffinity(0, sizeof one, &one) == 0;
+    }
+    return placed == threads;
+}
+#else
+bool ane_parallel_place(int threads) {
+    (void)threads;
+    return false;
+}
+#endif

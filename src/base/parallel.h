@@ -2,6 +2,7 @@
 #ifndef ANEMONE_BASE_PARALLEL_H
 #define ANEMONE_BASE_PARALLEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Called once per part with [begin, end) of the range. */
@@ -12,7 +13,13 @@ typedef void ane_range_fn(void *context, int64_t begin, int64_t end);
  * results that depend on it are the same in every run. Nested calls run serially. threads <= 1 runs in the caller. */
 void ane_parallel_for(int64_t n, int64_t grain, int threads, ane_range_fn *body, void *context);
 
-/* Cores this process may use. */
+/* Cores this process may use, as they were when it was first asked. */
 int ane_cpu_count(void);
+
+/* Tie each of `threads` threads of ane_parallel_for, the caller first, to a core of its own, so that two that wait for each
+ * other never share one. For programs, not for libraries. Nothing happens when there are fewer threads than cores (others
+ * may want the rest), when the environment has placed them (OMP_PROC_BIND, GOMP_CPU_AFFINITY), or where the system
+ * cannot. True when it was done. */
+bool ane_parallel_place(int threads);
 
 #endif
