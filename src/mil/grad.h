@@ -111,8 +111,8 @@ bool mil_grad_none(mil_grad_state *g, const mil_operation *op, const char *why);
 /* Decide `kept` from `needed`: the least memory from which all that is needed can be computed again; by views
  * alone, or by element-wise operations too when `cheap`. */
 bool mil_grad_choose_taps(mil_grad_state *g, bool cheap, ane_error *e);
-/* v without the reshapes, expand_dims, squeezes and identities that made it: the same elements in the same
- * order. */
+/* v without the reshapes, expand_dims, squeezes, identities and transposes of empty dimensions that made it: the same
+ * elements in the same order. */
 mil_value mil_grad_same_memory(const mil_function *f, mil_value v);
 /* True when v is an input, output or tap of forward: whoever runs the programs can find it by its name. */
 bool mil_grad_is_port(const mil_grad_state *g, mil_value v);

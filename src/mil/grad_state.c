@@ -27,11 +27,24 @@ bool mil_grad_is_root(const mil_function *f, mil_value v) {
     return op == MIL_NONE || f->ops[op].opcode == MIL_OP_PARAMETER || f->values[v].constant;
 }
 
+/* True for a transpose that moves dimensions of size 1 alone. */
+static bool keeps_order(const mil_function *f, const mil_operation *op) {
+    const mil_type *x = mil_arg_type(f, op, "x");
+    int32_t perm[MIL_MAX_RANK], last = -1;
+    if (op->opcode != MIL_OP_TRANSPOSE || !mil_transpose_resolve(f, op, perm, NULL)) return false;
+    for (int i = 0; i < x->rank; i++) {
+        if (x->dim[perm[i]] == 1) continue;
+        if (perm[i] < last) return false;
+        last = perm[i];
+    }
+    return true;
+}
+
 mil_value mil_grad_same_memory(const mil_function *f, mil_value v) {
     while (f->values[v].op != MIL_NONE) {
         const mil_operation *op = &f->ops[f->values[v].op];
         if (op->opcode != MIL_OP_RESHAPE && op->opcode != MIL_OP_EXPAND_DIMS &&
-            op->opcode != MIL_OP_SQUEEZE && op->opcode != MIL_OP_IDENTITY)
+            op->opcode != MIL_OP_SQUEEZE && op->opcode != MIL_OP_IDENTITY && !keeps_order(f, op))
             return v;
         v = mil_arg_value(op, "x");
     }

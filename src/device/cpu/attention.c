@@ -50,24 +50,6 @@ void ane_cpu_block_multiply(const cpu_operands *o, const cpu_block_product *p) {
             p->b, p->c, p->add);
 }
 
-void ane_cpu_block_load(
-    float *to, int64_t rows, const float *x, int64_t size, int64_t stride, int64_t n, float scale) {
-    for (int64_t e = 0; e < rows; e++, to += CPU_BLOCK) {
-        int64_t have = e < size ? n : 0;
-        for (int64_t i = 0; i < have; i++) to[i] = x[e * stride + i] * scale;
-        for (int64_t i = have; i < CPU_BLOCK; i++) to[i] = 0;
-    }
-}
-
-void ane_cpu_block_store(
-    float *x, int64_t size, int64_t stride, int64_t n, const float *from, float scale, const float *scales) {
-    for (int64_t e = 0; e < size; e++, from += CPU_BLOCK, x += stride)
-        if (scales)
-            for (int64_t i = 0; i < n; i++) x[i] = from[i] * scales[i];
-        else
-            for (int64_t i = 0; i < n; i++) x[i] = from[i] * scale;
-}
-
 void ane_cpu_block_mask(float *scores) {
     for (int64_t j = 1; j < CPU_BLOCK; j++)
         for (int64_t i = 0; i < j; i++) scores[j * CPU_BLOCK + i] = -INFINITY;

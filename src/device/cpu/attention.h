@@ -66,13 +66,6 @@ typedef struct cpu_block_product {
 } cpu_block_product;
 void ane_cpu_block_multiply(const cpu_operands *o, const cpu_block_product *p);
 
-/* Elements [0, n) of positions from `at` on, of the head at `x` ([size] rows, `stride` apart), times `scale`:
- * [rows, CPU_BLOCK], zeros where there are none. */
-void ane_cpu_block_load(
-    float *to, int64_t rows, const float *x, int64_t size, int64_t stride, int64_t n, float scale);
-/* Back, times `scale` (per column when `scales` is given). */
-void ane_cpu_block_store(
-    float *x, int64_t size, int64_t stride, int64_t n, const float *from, float scale, const float *scales);
 /* Scores of keys behind their queries, in a block on the diagonal: -infinity. */
 void ane_cpu_block_mask(float *scores);
 

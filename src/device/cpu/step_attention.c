@@ -46,10 +46,10 @@ static void prepare(const job *j, const room *w, const float *k, const float *v)
     int64_t matrix = j->size * CPU_BLOCK;
     for (int64_t n = 0; n < cpu_blocks(a->length); n++) {
         float *keys = w->keys + n * matrix, *values = w->values + n * matrix;
-        ane_cpu_block_load(
+        j->r->v->load_block(
             w->product, j->size, k + n * CPU_BLOCK, a->size, a->view[CPU_KEY].stride[3], positions(a, n), 1);
         ane_cpu_operand_left_transposed(&j->operands, keys, w->product, j->size);
-        ane_cpu_block_load(
+        j->r->v->load_block(
             values, j->size, v + n * CPU_BLOCK, a->size, a->view[CPU_VALUE].stride[3], positions(a, n), 1);
         ane_cpu_operand_left(&j->operands, values, values, j->size, CPU_BLOCK);
     }
@@ -86,12 +86,12 @@ static void run_head(const job *j, const room *w, int64_t unit) {
     for (int64_t block = 0; block < cpu_blocks(a->length); block++) {
         int64_t at = block * CPU_BLOCK, n = positions(a, block);
         float highest[CPU_BLOCK], sum[CPU_BLOCK];
-        ane_cpu_block_load(w->queries, j->size, q + at, a->size, a->view[CPU_QUERY].stride[3], n, a->scale);
+        j->r->v->load_block(w->queries, j->size, q + at, a->size, a->view[CPU_QUERY].stride[3], n, a->scale);
         ane_cpu_operand_right(&j->operands, w->queries, w->queries, j->size, CPU_BLOCK);
         attend(j, w, block, highest, sum);
         for (int64_t i = 0; i < n; i++) statistics[at + i] = highest[i] + logf(sum[i]);
         for (int64_t i = 0; i < n; i++) sum[i] = 1 / sum[i];
-        ane_cpu_block_store(out + at, a->size, a->view[CPU_RESULT].stride[3], n, w->product, 1, sum);
+        j->r->v->store_block(out + at, a->size, a->view[CPU_RESULT].stride[3], n, w->product, sum);
     }
 }
 

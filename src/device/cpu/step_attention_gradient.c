@@ -58,7 +58,7 @@ static int64_t positions(const job *j, int64_t block) {
 
 static void load(
     const job *j, float *to, cpu_attention_view which, const float *head, int64_t n, float scale) {
-    ane_cpu_block_load(
+    j->r->v->load_block(
         to, j->size, head + n * CPU_BLOCK, j->a->size, j->a->view[which].stride[3], positions(j, n), scale);
 }
 
@@ -92,12 +92,9 @@ static void prepare_head(const job *j, const room *w, int64_t b, int64_t k, int6
         both_ways(j, w, w->query + n * j->matrix, w->query_t + n * j->matrix);
         load(j, w->block, CPU_D_RESULT, d, n, 1);
         both_ways(j, w, w->d_result + n * j->matrix, w->d_result_t + n * j->matrix);
-        memset(mean, 0, CPU_BLOCK * sizeof *mean);
         for (int64_t i = 0; i < CPU_BLOCK; i++)
             statistics[i] = i < positions(j, n) ? s[n * CPU_BLOCK + i] : INFINITY;
-        for (int64_t e = 0; e < a->size; e++)
-            for (int64_t i = 0; i < positions(j, n); i++)
-                mean[i] += w->block[e * CPU_BLOCK + i] * y[e * y_stride + n * CPU_BLOCK + i];
+        j->r->v->dot_block(mean, w->block, y + n * CPU_BLOCK, a->size, y_stride, positions(j, n));
     }
     memset(w->d_query, 0, (size_t)(j->blocks * j->matrix) * sizeof(float));
 }
@@ -135,8 +132,10 @@ static void add_block(const job *j, const room *w, int64_t key, int64_t query) {
 
 static void store(
     const job *j, cpu_attention_view which, float *head, int64_t n, const float *block, float scale) {
-    ane_cpu_block_store(
-        head + n * CPU_BLOCK, j->a->size, j->a->view[which].stride[3], positions(j, n), block, scale, NULL);
+    float scales[CPU_BLOCK];
+    for (int i = 0; i < CPU_BLOCK; i++) scales[i] = scale;
+    j->r->v->store_block(
+        head + n * CPU_BLOCK, j->a->size, j->a->view[which].stride[3], positions(j, n), block, scales);
 }
 
 static void store_transposed(

@@ -90,6 +90,15 @@ typedef struct cpu_vectors {
     /* d [rows, 64] = p (d - mean[column]) */
     void (*softmax_gradient_block)(
         float *restrict d, const float *restrict p, int64_t rows, const float *restrict mean);
+    /* Positions [0, n) of the head at `x` ([size] rows, `stride` apart), times `scale`: to [rows, 64], zeros elsewhere. */
+    void (*load_block)(float *restrict to, int64_t rows, const float *restrict x, int64_t size,
+        int64_t stride, int64_t n, float scale);
+    /* Back, each column times its own. */
+    void (*store_block)(float *restrict x, int64_t size, int64_t stride, int64_t n,
+        const float *restrict from, const float *restrict scales);
+    /* sum[i] = x[:, i] . y[:, i], of x [size, 64] and the head at `y` */
+    void (*dot_block)(float *restrict sum, const float *restrict x, const float *restrict y, int64_t size,
+        int64_t stride, int64_t n);
     /* y [rows, 64] *= factor[column] */
     void (*scale_columns)(float *restrict y, int64_t rows, const float *restrict factor);
 } cpu_vectors;
