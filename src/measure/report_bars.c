@@ -78,9 +78,11 @@ void ane_draw_times(ane_page *p, const ane_report *r, const char *benchmark) {
 
 /* ---- training steps ---------------------------------------------------------------------------------------------- */
 
-/* Stories110M's steps of others are what whole steps are compared with. */
-static bool comparable(const json_t *row, bool faint) {
-    return !faint || strcmp(ane_text_of(json_object_get(row, "config"), "model"), "stories110m") == 0;
+/* What the field's training steps are of: only steps of one model can be compared. */
+static const char MODEL[] = "stories110m";
+
+static bool is_of_model(const json_t *row) {
+    return strcmp(ane_text_of(json_object_get(row, "config"), "model"), MODEL) == 0;
 }
 
 static double step_ms(const json_t *row, bool faint) {
@@ -100,7 +102,7 @@ static ane_bar *add_step(ane_bars *b, const ane_report *r, size_t i, const json_
     char label[ANE_CHART_NAME], machine[ANE_CHART_NAME], name[ANE_CHART_NAME];
     ane_document_label(r, ane_report_document(r, i, &faint), machine);
     step_name(row, name);
-    snprintf(label, sizeof label, "%.45s, %.45s", machine, name);
+    snprintf(label, sizeof label, "%.45s, %.45s", faint ? machine : name, faint ? name : machine);
     ane_bar *bar = b->n < MOST_BARS ? ane_bars_add(b, label) : NULL;
     if (!bar) return NULL;
     bar->faint = faint;
@@ -116,14 +118,18 @@ static void add_parts(ane_bar *bar, const json_t *row) {
     json_object_foreach(parts, name, x) ane_bar_part_add(bar, name, json_number_value(x));
 }
 
-static void gather_steps(ane_bars *whole, ane_bars *parts, const ane_report *r, const char *benchmark) {
+/* Of steps of the field's model, recorded ones too, or of all others that are one's own. */
+static void gather_steps(
+    ane_bars *whole, ane_bars *parts, const ane_report *r, const char *benchmark, bool of_model) {
     bool faint;
     const json_t *document;
     json_t *row;
     size_t k;
     for (size_t i = 0; (document = ane_report_document(r, i, &faint)); i++)
         json_array_foreach(ane_results_rows(document), k, row) {
-            if (!ane_row_is_of(row, benchmark) || !ane_row_is_good(row) || !comparable(row, faint)) continue;
+            if (!ane_row_is_of(row, benchmark) || !ane_row_is_good(row) || is_of_model(row) != of_model ||
+                (faint && !of_model))
+                continue;
             double ms = step_ms(row, faint);
             ane_bar *bar = ane_can_draw(ms, true) ? add_step(whole, r, i, row) : NULL;
             if (bar) ane_bar_part_add(bar, "", ms);
@@ -135,14 +141,28 @@ static void gather_steps(ane_bars *whole, ane_bars *parts, const ane_report *r, 
         }
 }
 
-void ane_draw_training(ane_page *p, const ane_report *r, const char *benchmark) {
-    ane_bars whole = {.summary = "Milliseconds of one training step as bars", .unit = "ms a step"},
+static bool any_own(const ane_bars *b) {
+    for (int i = 0; i < b->n; i++)
+        if (!b->bars[i].faint) return true;
+    return false;
+}
+
+static void draw_steps(ane_page *p, const ane_report *r, const char *benchmark, bool of_model) {
+    ane_bars whole = {.summary = "Milliseconds of one training step as bars",
+                 .unit = of_model ? "ms a step of Stories110M" : "ms a step"},
              parts = {.summary = "The parts of a training step as stacked bars, in milliseconds",
                  .unit = "ms a step, by part",
                  .stacked = true};
-    gather_steps(&whole, &parts, r, benchmark);
-    if (whole.n > 0 && strcmp(benchmark, "run") != 0) ane_bars_draw(p, &whole);
-    if (parts.n > 0) ane_bars_draw(p, &parts);
+    gather_steps(&whole, &parts, r, benchmark, of_model);
+    if (any_own(&whole) || json_array_size(r->own) == 0) {
+        if (whole.n > 0 && strcmp(benchmark, "run") != 0) ane_bars_draw(p, &whole);
+        if (parts.n > 0) ane_bars_draw(p, &parts);
+    }
     ane_bars_free(&whole);
     ane_bars_free(&parts);
+}
+
+void ane_draw_training(ane_page *p, const ane_report *r, const char *benchmark) {
+    draw_steps(p, r, benchmark, true);
+    draw_steps(p, r, benchmark, false);
 }

@@ -23,7 +23,15 @@ static void add_row(
     ane_chart_point_add(c, curve, x, y, tip);
 }
 
+/* A curve with suspect points says so in its name. */
+static void question(ane_chart_curve *curve) {
+    size_t n = strlen(curve->name);
+    if (n + 3 < sizeof curve->name && (n < 2 || strcmp(curve->name + n - 2, " ?") != 0))
+        strcat(curve->name, " ?");
+}
+
 enum { MOST_GROUPS = 12 };
+static const double LOW = 0.1; /* of the highest */
 
 /* One curve for each group of a document's rows. */
 static void add_document(ane_chart *c, const ane_report *r, size_t i, const char *benchmark, place *at) {
@@ -49,6 +57,7 @@ static void add_document(ane_chart *c, const ane_report *r, size_t i, const char
         }
         if (ane_row_is_modelled(row)) c->curves[first + g].modelled = true;
         add_row(c, &c->curves[first + g], row, x, y, label);
+        if (json_object_get(row, "suspect")) question(&c->curves[first + g]);
     }
     for (int g = first; g < c->n; g++)
         if (c->curves[g].n > 0)
@@ -58,6 +67,19 @@ static void add_document(ane_chart *c, const ane_report *r, size_t i, const char
 static void add_all(ane_chart *c, const ane_report *r, const char *benchmark, place *at) {
     bool faint;
     for (size_t i = 0; ane_report_document(r, i, &faint); i++) add_document(c, r, i, benchmark, at);
+}
+
+/* Where one's own curves lie at the bottom of all others, the axis of y is logarithmic. */
+static void choose_axis(ane_chart *c) {
+    double own = 0, all = 0, least = INFINITY;
+    for (int i = 0; i < c->n; i++)
+        for (int k = 0; k < c->curves[i].n; k++) {
+            double y = c->curves[i].points[k].y;
+            all = fmax(all, y);
+            least = fmin(least, y);
+            if (!c->curves[i].faint) own = fmax(own, y);
+        }
+    c->y.logarithmic = own > 0 && own < LOW * all && ane_can_draw(least, true);
 }
 
 static void finish(ane_page *p, ane_chart *c) {
@@ -82,6 +104,7 @@ void ane_draw_throughput(ane_page *p, const ane_report *r, const char *benchmark
         .x = {"GFLOP in one call", true},
         .y = {"TFLOPS", false}};
     add_all(&c, r, benchmark, by_work);
+    choose_axis(&c);
     finish(p, &c);
 }
 
@@ -118,6 +141,7 @@ void ane_draw_sram(ane_page *p, const ane_report *r, const char *benchmark) {
         .y = {"TFLOPS", false}};
     put_band(&c, r, benchmark);
     add_all(&c, r, benchmark, by_weights);
+    choose_axis(&c);
     finish(p, &c);
 }
 

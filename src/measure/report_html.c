@@ -113,9 +113,9 @@ static void put_counts(ane_page *p, const json_t *document) {
     json_t *row;
     json_array_foreach(ane_results_rows(document), i, row) for (int k = 0; k < 3; k++) count[k] +=
         strcmp(ane_text_of(row, "status"), statuses[k]) == 0;
-    ane_page_printf(p, "<div><dt>cases measured</dt><dd>%d", count[0]);
-    if (count[1] + count[2]) ane_page_printf(p, " <small>%d failed, %d skipped</small>", count[1], count[2]);
-    ane_page_put(p, "</dd></div>");
+    ane_page_printf(p, "<div><dt>cases measured</dt><dd>%d</dd></div>", count[0]);
+    for (int k = 1; k < 3; k++)
+        if (count[k]) ane_page_printf(p, "<div><dt>%s</dt><dd>%d</dd></div>", statuses[k], count[k]);
 }
 
 static void put_machine(ane_page *p, const ane_report *r, const json_t *document) {
@@ -136,8 +136,9 @@ static void put_machine(ane_page *p, const ane_report *r, const json_t *document
         ane_page_escaped(p, facts[i]);
     }
     ane_page_put(p, "</p><dl>");
-    put_fact(p, "best rate", best_metric(document, "peak", "tflops"), "TFLOPS");
-    put_fact(p, "shortest call", least_ms(document, "dispatch"), "ms");
+    double rate = best_metric(document, "peak", "tflops"), call = least_ms(document, "dispatch");
+    put_fact(p, "best rate", rate < 1 ? 1e3 * rate : rate, rate < 1 ? "GFLOPS" : "TFLOPS");
+    put_fact(p, "shortest call", call < 0.1 ? 1e3 * call : call, call < 0.1 ? "&#181;s" : "ms");
     put_fact(p, "training step", least_ms(document, "train"), "ms");
     put_fact(p, "decoding", best_metric(document, "generate", "tokens_per_second"), "tokens/s");
     put_fact(p, "last loss", last_loss(document), "nats");
@@ -199,7 +200,8 @@ static void put_head(ane_page *p, const char *title, bool alone) {
     ane_page_printf(p, "</style>\n</head>\n<body%s>\n<header><h1>", alone ? " class=\"alone\"" : "");
     ane_page_escaped(p, title);
     ane_page_put(p, "</h1>\n<p>Medians; &#177; is half the 95 % confidence interval of the "
-                    "median. Thin lines and pale bars are what others have recorded.</p></header>\n");
+                    "median. Thin lines and pale bars are what others have recorded; a question mark is "
+                    "behind what is suspect.</p></header>\n");
 }
 
 bool ane_report_html(ane_page *p, const ane_report *r, ane_error *e) {
