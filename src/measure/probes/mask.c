@@ -14,7 +14,7 @@ enum {
     SIZE = 64,
     POSITIONS = ANE_ASKED_WIDTH,
     N = HEADS * POSITIONS * SIZE,
-    MASK = POSITIONS * POSITIONS
+    MASK = HEADS * POSITIONS * POSITIONS
 };
 enum { PORTS = 4 }; /* query, key, value, mask */
 typedef enum manner { NONE, INLINE, BLOBFILE, RUN_TIME, N_MANNERS } manner;
@@ -33,17 +33,18 @@ typedef struct numbers {
 
 typedef mil_value make_input(void *context, const char *name, int64_t channels);
 
-/* Ports are [1, rows, 1, 64]; heads are [1, HEADS, POSITIONS, SIZE] of them, the mask [1, 1, POSITIONS, POSITIONS]. */
+/* Ports are [1, rows, 1, 64]; heads are [1, HEADS, POSITIONS, SIZE] of them, the mask [1, HEADS, POSITIONS, POSITIONS]: all are of one size. */
 static mil_value build(mil_function *f, manner m, mil_dtype dtype, const float *mask, make_input *input,
     void *context, mil_value blob) {
     mil_value port[PORTS], how = MIL_NONE;
-    static const int64_t square[] = {1, 1, POSITIONS, POSITIONS};
+    static const int64_t square[] = {1, HEADS, POSITIONS, POSITIONS};
     for (int i = 0; i < 3; i++)
         port[i] = mil_reshape(f, input(context, port_names[i], (int64_t)HEADS * POSITIONS), 4,
             (int64_t[]){1, HEADS, POSITIONS, SIZE});
     if (m == INLINE) how = mil_const_floats(f, mil_tensor(dtype, 4, square), mask);
     if (m == BLOBFILE) how = blob;
-    if (m == RUN_TIME) how = mil_reshape(f, input(context, port_names[3], POSITIONS), 4, square);
+    if (m == RUN_TIME)
+        how = mil_reshape(f, input(context, port_names[3], (int64_t)HEADS * POSITIONS), 4, square);
     mil_value y = mil_scaled_dot_product_attention(f, port[0], port[1], port[2], how);
     return mil_reshape(f, y, 4, (int64_t[]){1, (int64_t)HEADS * POSITIONS, 1, SIZE});
 }
@@ -64,7 +65,7 @@ static void attend(const numbers *n, bool masked, double *out) {
         const float *q = n->x[0] + (ptrdiff_t)row * SIZE;
         double p[POSITIONS], total = 0;
         for (int k = 0; k < POSITIONS; k++) {
-            double dot = masked ? (double)n->mask[row % POSITIONS * POSITIONS + k] : 0;
+            double dot = masked ? (double)n->mask[(ptrdiff_t)row * POSITIONS + k] : 0;
             for (int c = 0; c < SIZE; c++)
                 dot += (double)q[c] * (double)n->x[1][head + (ptrdiff_t)k * SIZE + c] / sqrt((double)SIZE);
             total += p[k] = exp(dot);
@@ -86,7 +87,7 @@ static numbers *make_numbers(ane_error *e) {
         if (x) memcpy(n->x[i], x, sizeof n->x[i]);
         free(x);
     }
-    for (int i = 0; n && i < MASK; i++) n->mask[i] = i % POSITIONS <= i / POSITIONS ? 0 : -65504;
+    for (int i = 0; n && i < MASK; i++) n->mask[i] = i % POSITIONS <= i / POSITIONS % POSITIONS ? 0 : -65504;
     if (!n) return NULL;
     attend(n, true, n->masked);
     attend(n, false, n->open);
@@ -118,7 +119,7 @@ static bool run_raw(ane_asking *a, manner m, numbers *n, bool *refused, ane_erro
     ane_weight_file file = ane_asked_file(path, n->mask, MASK, e);
     if (ok && file.data) {
         mil_value blob = m == BLOBFILE
-                             ? ane_asked_constant(&r, path, 4, (int64_t[]){1, 1, POSITIONS, POSITIONS})
+                             ? ane_asked_constant(&r, path, 4, (int64_t[]){1, HEADS, POSITIONS, POSITIONS})
                              : MIL_NONE;
         mil_value y = build(r.f, m, MIL_FP16, n->mask, raw_input, &r, blob);
         ok = ane_asked_compile(&r, y, m == BLOBFILE, &file, ENGINE_QOS, e);

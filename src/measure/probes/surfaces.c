@@ -3,8 +3,6 @@
 #include "device/ane/selftest.h"
 #include "measure/probes/families.h"
 
-#include <stdio.h>
-
 /* Ask one; what it is because of goes into the details. */
 static engine_outcome put(ane_asking *a, engine_device *d, const char *name,
     engine_outcome (*ask)(engine_device *d, engine_finding *found)) {
@@ -28,12 +26,8 @@ bool ane_ask_alignment(ane_asking *a, ane_error *e) {
     put(a, d, "last axis of 1", engine_ask_innermost_one);
     const ane_facts found = d->facts;
     d->facts = before;
-    char smallest[32] = "none";
-    if (found.min_surface > found.row_alignment)
-        snprintf(smallest, sizeof smallest, "%lld bytes", (long long)found.min_surface);
-    ane_asking_answer(a, "rows: %lld bytes, %s; least surface: %s; last axis of 1: %s",
-        (long long)found.row_alignment, found.strided_rows ? "apart" : "packed", smallest,
-        found.innermost_one ? "works" : "fails");
+    ane_asking_answer(a, "rows: %lld bytes, %s; last axis of 1: %s", (long long)found.row_alignment,
+        found.strided_rows ? "apart" : "packed", found.innermost_one ? "works" : "fails");
     return true;
 }
 
