@@ -4,6 +4,7 @@
 #define ANEMONE_BASE_GEMM_IMPL_H
 
 #include "base/gemm.h"
+#include "base/gemv.h"
 
 /* The library's product (gemm_onednn.c or gemm_cblas.c) on at most `threads` threads. */
 void ane_gemm_library_run(const ane_gemm *g, int threads);
@@ -11,7 +12,9 @@ const char *ane_gemm_library_name(void);
 
 /* What matrix-vector products are made of, once per instruction set (gemv.inc). */
 typedef struct ane_gemv_kernels {
-    float (*dot)(const float *x, const float *y, int64_t n);
+    /* Per ane_gemv_format: out[i] = row i of the matrix times x[n]; rows are ld bytes apart. */
+    void (*dots[ANE_GEMV_FORMATS])(
+        const void *matrix, int64_t ld, const float *x, int64_t n, int64_t rows, float *out);
     void (*axpy)(float *y, float a, const float *x, int64_t n); /* y += a * x */
 } ane_gemv_kernels;
 

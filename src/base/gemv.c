@@ -1,14 +1,23 @@
 /* Products with a vector. Decoding is made of them, and they are bound by reading the matrix once, so every
  * row is read in order and the rows are shared among the threads. */
 #include "base/gemm_impl.h"
+#include "base/half.h"
 #include "base/parallel.h"
 
-enum { CHUNK = 1024 };
+#include <math.h>
+#include <string.h>
 
-static const ane_gemv_kernels *kernels(void) {
+enum { CHUNK = 1024, ROWS = 64 };
+
+static const ane_gemv_kernels *kernels(const char *vectors) {
 #if defined(ANEMONE_X86_VECTORS)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) return &ane_gemv_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &ane_gemv_avx2;
+    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx512 && (!vectors || strcmp(vectors, "avx512") == 0)) return &ane_gemv_avx512;
+    if (avx2 && (!vectors || strcmp(vectors, "avx2") == 0)) return &ane_gemv_avx2;
+#else
+    (void)vectors;
 #endif
     return &ane_gemv_baseline;
 }
@@ -37,13 +46,17 @@ static const float *chunk_of_x(const gemv *v, int64_t begin, int64_t n, float *c
 
 static void rows_by_dots(void *context, int64_t begin, int64_t end) {
     const gemv *v = context;
-    float chunk[CHUNK];
+    float chunk[CHUNK], sums[ROWS];
     int64_t step = v->x_stride == 1 ? v->k : CHUNK;
     for (int64_t l = 0; l < v->k; l += step) {
         int64_t n = v->k - l < step ? v->k - l : step;
         const float *x = chunk_of_x(v, l, n, chunk);
-        for (int64_t row = begin; row < end; row++)
-            finish(v, row, v->kernels->dot(v->matrix + row * v->ld + l, x, n), l == 0);
+        for (int64_t row = begin; row < end; row += ROWS) {
+            int64_t rows = end - row < ROWS ? end - row : ROWS;
+            v->kernels->dots[ANE_GEMV_F32](
+                v->matrix + row * v->ld + l, v->ld * (int64_t)sizeof(float), x, n, rows, sums);
+            for (int64_t i = 0; i < rows; i++) finish(v, row + i, sums[i], l == 0);
+        }
     }
 }
 
@@ -60,7 +73,7 @@ static void columns_by_axpy(void *context, int64_t begin, int64_t end) {
 }
 
 void ane_gemv_run(const ane_gemm *g, int threads) {
-    gemv v = {.kernels = kernels(), .k = g->k, .alpha = g->alpha, .beta = g->beta, .y = g->c};
+    gemv v = {.kernels = kernels(NULL), .k = g->k, .alpha = g->alpha, .beta = g->beta, .y = g->c};
     if (g->n == 1) { /* C[m, 1] = op(A) b */
         v.by_rows = !g->transpose_a;
         v.rows = g->m, v.matrix = g->a, v.ld = g->lda, v.y_stride = g->ldc;
@@ -72,4 +85,84 @@ void ane_gemv_run(const ane_gemm *g, int threads) {
     }
     if ((double)v.rows * (double)v.k < 32768) threads = 1;
     ane_parallel_for(v.rows, 16, threads, v.by_rows ? rows_by_dots : columns_by_axpy, &v);
+}
+
+/* ---- weights kept small ------------------------------------------------------------------------------------------ */
+
+int64_t ane_gemv_row_bytes(ane_gemv_format format, int64_t k) {
+    int64_t groups = (k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
+    return format == ANE_GEMV_F32    ? 4 * k
+           : format == ANE_GEMV_BF16 ? 2 * k
+                                     : groups * (ANE_GEMV_GROUP + (int64_t)sizeof(float));
+}
+
+/* 64 numbers, or as many as there are, and their scale. */
+static float quantize(int8_t *to, const float *x, int64_t n) {
+    float largest = 0;
+    for (int64_t i = 0; i < n; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+    float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+    for (int64_t i = 0; i < n; i++) to[i] = (int8_t)lrintf(fminf(fmaxf(x[i] * inverse, -127), 127));
+    memset(to + n, 0, (size_t)(ANE_GEMV_GROUP - n));
+    return scale;
+}
+
+static void store_int8(char *to, const float *x, int64_t k) {
+    int64_t groups = (k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
+    for (int64_t g = 0; g < groups; g++) {
+        int64_t n = k - g * ANE_GEMV_GROUP < ANE_GEMV_GROUP ? k - g * ANE_GEMV_GROUP : ANE_GEMV_GROUP;
+        float scale = quantize((int8_t *)to + g * ANE_GEMV_GROUP, x + g * ANE_GEMV_GROUP, n);
+        memcpy(to + groups * ANE_GEMV_GROUP + g * (int64_t)sizeof scale, &scale, sizeof scale);
+    }
+}
+
+typedef struct store_job {
+    ane_gemv_format format;
+    char *to;
+    const float *matrix;
+    int64_t k;
+} store_job;
+
+static void store_rows(void *context, int64_t begin, int64_t end) {
+    const store_job *j = context;
+    int64_t bytes = ane_gemv_row_bytes(j->format, j->k);
+    for (int64_t row = begin; row < end; row++) {
+        char *to = j->to + row * bytes;
+        const float *x = j->matrix + row * j->k;
+        if (j->format == ANE_GEMV_F32)
+            memcpy(to, x, (size_t)bytes);
+        else if (j->format == ANE_GEMV_BF16)
+            ane_bf16_array_from_f32((uint16_t *)(void *)to, x, (size_t)j->k);
+        else
+            store_int8(to, x, j->k);
+    }
+}
+
+void ane_gemv_store(
+    ane_gemv_format format, void *to, const float *matrix, int64_t rows, int64_t k, int threads) {
+    store_job j = {format, to, matrix, k};
+    ane_parallel_for(rows, 1 + 32768 / (k + 1), threads, store_rows, &j);
+}
+
+typedef struct multiply_job {
+    const ane_gemv *v;
+    const ane_gemv_kernels *kernels;
+    int64_t row_bytes;
+} multiply_job;
+
+static void multiply_rows(void *context, int64_t begin, int64_t end) {
+    const multiply_job *j = context;
+    const ane_gemv *v = j->v;
+    float sums[ROWS];
+    for (int64_t row = begin; row < end; row += ROWS) {
+        int64_t rows = end - row < ROWS ? end - row : ROWS;
+        j->kernels->dots[v->format](
+            (const char *)v->matrix + row * j->row_bytes, j->row_bytes, v->x, v->k, rows, sums);
+        for (int64_t i = 0; i < rows; i++) v->y[(row + i) * v->y_stride] = sums[i];
+    }
+}
+
+void ane_gemv_multiply(const ane_gemv *v, const char *vectors, int threads) {
+    multiply_job j = {v, kernels(vectors), ane_gemv_row_bytes(v->format, v->k)};
+    if ((double)v->rows * (double)v->k < 32768) threads = 1;
+    ane_parallel_for(v->rows, 16, threads, multiply_rows, &j);
 }

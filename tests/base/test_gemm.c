@@ -122,22 +122,27 @@ static void test_inside_parallel_for(void **state) {
 }
 
 /* Every set of matrix-vector loops that this processor can run. */
-static void test_gemv_kernels(void **state) {
-    (void)state;
-    const ane_gemv_kernels *sets[3] = {&ane_gemv_baseline};
-    int n_sets = 1;
+static int loops(const ane_gemv_kernels *sets[3], const char *names[3]) {
+    int n = 0;
+    sets[n] = &ane_gemv_baseline, names[n++] = "baseline";
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets[n_sets++] = &ane_gemv_avx2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        sets[n] = &ane_gemv_avx2, names[n++] = "avx2";
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-        sets[n_sets++] = &ane_gemv_avx512;
+        sets[n] = &ane_gemv_avx512, names[n++] = "avx512";
 #endif
+    return n;
+}
+
+static void test_gemv_axpy(void **state) {
+    (void)state;
+    const ane_gemv_kernels *sets[3];
+    const char *names[3];
+    int n_sets = loops(sets, names);
     ane_rng rng = ane_rng_new(1, 0);
     float *x = filled(&rng, 300), *y = filled(&rng, 300), z[300];
     for (int s = 0; s < n_sets; s++)
         for (int n = 0; n < 300; n = n < 20 ? n + 1 : n + 37) {
-            double sum = 0;
-            for (int i = 0; i < n; i++) sum += (double)x[i] * y[i];
-            assert_true(fabs(sets[s]->dot(x, y, n) - sum) < 1e-5);
             memcpy(z, y, sizeof z);
             sets[s]->axpy(z, 0.5f, x, n);
             for (int i = 0; i < 300; i++) assert_true(fabs(z[i] - (y[i] + (i < n ? 0.5 * x[i] : 0))) < 1e-6);
@@ -146,12 +151,62 @@ static void test_gemv_kernels(void **state) {
     free(y);
 }
 
+/* What a stored number may be off: half a unit of bf16's 8 bits, or half a step of 127 of its group's largest. */
+static double stored_bound(ane_gemv_format format, const float *row, int64_t k, int64_t i) {
+    if (format == ANE_GEMV_F32) return 0;
+    if (format == ANE_GEMV_BF16) return ldexp(fabs(row[i]), -8) * 0.5 + 1e-9;
+    double largest = 0;
+    for (int64_t j = i / ANE_GEMV_GROUP * ANE_GEMV_GROUP; j < k && j / ANE_GEMV_GROUP == i / ANE_GEMV_GROUP;
+         j++)
+        largest = fmax(largest, fabs(row[j]));
+    return largest / 127 * 0.5001;
+}
+
+/* Weights kept small: against double, within what storing may cost, and every path bit for bit like the first. */
+static void check_stored(ane_gemv_format format, int64_t rows, int64_t k) {
+    enum { STRIDE = 2 };
+    const ane_gemv_kernels *sets[3];
+    const char *names[3];
+    int n_sets = loops(sets, names);
+    ane_rng rng = ane_rng_new((uint64_t)(rows + k), 0);
+    float *m = filled(&rng, rows * k), *x = filled(&rng, k), *y = filled(&rng, STRIDE * rows),
+          *first = filled(&rng, STRIDE * rows);
+    if (k > 70) memset(m, 0, 64 * sizeof *m); /* a group of zeros */
+    void *stored = malloc((size_t)(rows * ane_gemv_row_bytes(format, k)));
+    ane_gemv_store(format, stored, m, rows, k, 2);
+    for (int s = 0; s < n_sets; s++) {
+        ane_gemv v = {format, stored, rows, k, x, s ? y : first, STRIDE};
+        ane_gemv_multiply(&v, names[s], 2);
+        for (int64_t r = 0; r < rows; r++) {
+            double sum = 0, bound = 1e-6 * (double)(k + 4);
+            for (int64_t i = 0; i < k; i++) {
+                sum += (double)m[r * k + i] * x[i];
+                bound += fabs(x[i]) * stored_bound(format, m + r * k, k, i);
+            }
+            assert_true(fabs(v.y[STRIDE * r] - sum) <= bound);
+            assert_true(v.y[STRIDE * r] == first[STRIDE * r]);
+        }
+    }
+    free(m), free(x), free(y), free(first), free(stored);
+}
+
+static void test_gemv_stored(void **state) {
+    (void)state;
+    static const int64_t shapes[][2] = {
+        {1, 1}, {3, 63}, {2, 64}, {65, 65}, {5, 288}, {130, 200}, {7, 1000}, {200, 768}};
+    for (ane_gemv_format f = 0; f < ANE_GEMV_FORMATS; f++)
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+            check_stored(f, shapes[i][0], shapes[i][1]);
+    assert_int_equal(ane_gemv_row_bytes(ANE_GEMV_INT8, 65), 2 * 68);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_library),
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_inside_parallel_for),
-        cmocka_unit_test(test_gemv_kernels),
+        cmocka_unit_test(test_gemv_axpy),
+        cmocka_unit_test(test_gemv_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

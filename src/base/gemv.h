@@ -1,0 +1,34 @@
+/* gemv.h - a matrix of weights kept small for products with a vector, which are bound by reading it. */
+#ifndef ANEMONE_BASE_GEMV_H
+#define ANEMONE_BASE_GEMV_H
+
+#include <stdint.h>
+
+typedef enum ane_gemv_format {
+    ANE_GEMV_F32,
+    ANE_GEMV_BF16, /* rounded to nearest even */
+    ANE_GEMV_INT8, /* 64 of a row share a scale, their largest magnitude / 127; rounded to nearest */
+    ANE_GEMV_FORMATS
+} ane_gemv_format;
+
+enum { ANE_GEMV_GROUP = 64 };
+
+/* Bytes of one row of k numbers; rows lie behind each other. */
+int64_t ane_gemv_row_bytes(ane_gemv_format format, int64_t k);
+/* matrix[rows, k], packed, into the format. */
+void ane_gemv_store(
+    ane_gemv_format format, void *to, const float *matrix, int64_t rows, int64_t k, int threads);
+
+/* y[rows] = M x[k]. */
+typedef struct ane_gemv {
+    ane_gemv_format format;
+    const void *matrix;
+    int64_t rows, k;
+    const float *x;
+    float *y;
+    int64_t y_stride;
+} ane_gemv;
+/* `vectors`: "avx512", "avx2", "baseline", NULL for the best that this processor has. */
+void ane_gemv_multiply(const ane_gemv *v, const char *vectors, int threads);
+
+#endif
