@@ -23,6 +23,8 @@ typedef struct ane_binding ane_binding;
 typedef enum ane_precision {
     ANE_FP32, /* compute in fp32, whatever float type the program declares */
     ANE_BF16, /* products of bf16 operands, accumulated in fp32; everything else in fp32 */
+    ANE_INT8, /* for generating: where a weight is multiplied with one vector, it is held as int8 with a scale for each 64 of
+                 a row; everything else as in ANE_BF16 */
     ANE_FP16, /* every operation's result rounded to fp16, products accumulated in fp32: the Neural Engine's numerics */
 } ane_precision;
 

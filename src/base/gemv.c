@@ -157,7 +157,10 @@ static void multiply_rows(void *context, int64_t begin, int64_t end) {
         int64_t rows = end - row < ROWS ? end - row : ROWS;
         j->kernels->dots[v->format](
             (const char *)v->matrix + row * j->row_bytes, j->row_bytes, v->x, v->k, rows, sums);
-        for (int64_t i = 0; i < rows; i++) v->y[(row + i) * v->y_stride] = sums[i];
+        for (int64_t i = 0; i < rows; i++) {
+            float *y = &v->y[(row + i) * v->y_stride];
+            *y = v->add ? *y + sums[i] : sums[i];
+        }
     }
 }
 

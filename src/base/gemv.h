@@ -2,6 +2,7 @@
 #ifndef ANEMONE_BASE_GEMV_H
 #define ANEMONE_BASE_GEMV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum ane_gemv_format {
@@ -19,7 +20,7 @@ int64_t ane_gemv_row_bytes(ane_gemv_format format, int64_t k);
 void ane_gemv_store(
     ane_gemv_format format, void *to, const float *matrix, int64_t rows, int64_t k, int threads);
 
-/* y[rows] = M x[k]. */
+/* y[rows] (+)= M x[k]. */
 typedef struct ane_gemv {
     ane_gemv_format format;
     const void *matrix;
@@ -27,6 +28,7 @@ typedef struct ane_gemv {
     const float *x;
     float *y;
     int64_t y_stride;
+    bool add; /* to what is in y; else y is not read */
 } ane_gemv;
 /* `vectors`: "avx512", "avx2", "baseline", NULL for the best that this processor has. */
 void ane_gemv_multiply(const ane_gemv *v, const char *vectors, int threads);

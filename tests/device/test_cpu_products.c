@@ -7,6 +7,7 @@
 #include "device/compare.h"
 
 #include "base/packed.h"
+#include "device/cpu/vector.h"
 
 #include <stdio.h>
 
@@ -62,6 +63,60 @@ static const struct {
     {"avx512bf16", "bf16", 1e-4, 0.1},
     {"amx", "bf16", 1e-4, 0.1},
 };
+
+/* One column: weights are kept small, in bf16 2^-9 off, in int8 up to half of 1 / 127 (weights lie in (-1, 1)): 96 of
+ * them with random signs, 6 deviations: 6 * sqrt(96) * 0.6 * 0.6 / 254 < 0.1. */
+static mil_program *column(int64_t in, int64_t out) {
+    ane_error e = {0};
+    mil_program *p = mil_program_new(MIL_IOS18, &e);
+    mil_function *f = mil_function_new(p, "main");
+    mil_value x = mil_input(f, "x", mil_tensor(MIL_FP32, 4, SHAPE(1, in, 1, 1)));
+    mil_value w = mil_param(f, "w", mil_tensor(MIL_FP32, 4, SHAPE(out, in, 1, 1)));
+    mil_output(f, "y", mil_conv(f, x, w));
+    return p;
+}
+
+static void test_one_column(void **state) {
+    (void)state;
+    static const struct {
+        const char *precision;
+        double bound;
+    } cases[] = {{"fp32", 1e-4}, {"bf16", 0.1}, {"int8", 0.1}};
+    static const char *const vectors[] = {"avx512", "avx2", "baseline"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t v = 0; v < sizeof vectors / sizeof *vectors; v++) {
+            char spec[96];
+            snprintf(
+                spec, sizeof spec, "cpu:threads=2,vectors=%s,precision=%s", vectors[v], cases[i].precision);
+            if (!ane_cpu_vectors(vectors[v])) continue;
+            compare_program(column(96, 200), spec, i + 1, (compare_range){-1, 1}, MIL_EXACT, cases[i].bound);
+            compare_program(column(70, 33), spec, i + 1, (compare_range){-1, 1}, MIL_EXACT, cases[i].bound);
+        }
+}
+
+/* Two bindings share one copy, which follows the master. */
+static void test_small_copies_are_shared(void **state) {
+    (void)state;
+    enum { IN = 640, OUT = 512 };
+    ane_error e = {0};
+    compare_run r;
+    mil_program *p = column(IN, OUT);
+    compare_prepare(&r, p, "cpu:threads=1,precision=int8", 1, (compare_range){-1, 1});
+    int64_t before = ane_device_memory(r.device).bytes;
+    ane_binding *b = ane_binding_new(r.kernel, &e);
+    assert_ok(b && ane_bind_weight(b, "w", r.weights[0], (int64_t)IN * OUT, &e), &e);
+    assert_int_equal(ane_device_memory(r.device).bytes, before);
+    ane_binding_free(b);
+    for (int i = 0; i < IN * OUT; i++) r.params[0].array.data[i] = r.weights[0][i] = 0.5f;
+    assert_ok(ane_weights_changed(r.binding, &e) && ane_run(r.binding, NULL, &e), &e);
+    compare_outputs(&r, MIL_EXACT, 1e-4, "changed");
+    ane_device *d = r.device;
+    r.device = NULL;
+    compare_free(&r);
+    assert_true(ane_device_memory(d).bytes < OUT * IN / 2);
+    ane_device_close(d);
+    mil_program_free(p);
+}
 
 static bool is_here(const char *products, const char *precision) {
     return strcmp(products, "library") == 0 ||
@@ -124,6 +179,8 @@ static void test_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_kernel),
+        cmocka_unit_test(test_one_column),
+        cmocka_unit_test(test_small_copies_are_shared),
         cmocka_unit_test(test_operands_are_packed_once),
         cmocka_unit_test(test_refused),
     };

@@ -53,7 +53,7 @@ static void test_wrong_specs(void **state) {
         {"cpu:thread=2", "no option \"thread\"; its options: threads=N"},
         {"cpu:threads=0", "from 1 to 1024, found \"0\""}, {"cpu:threads=two", "found \"two\""},
         {"cpu:threads", "found \"\""},
-        {"cpu:precision=fp8", "there is no precision \"fp8\"; known: fp32, bf16, fp16"},
+        {"cpu:precision=fp8", "there is no precision \"fp8\"; known: fp32, bf16, int8, fp16"},
         {"cpu:vectors=mmx", "vectors=mmx cannot run on this processor; what can:"},
         {"cpu:threads=2,x", "no option \"x\""}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

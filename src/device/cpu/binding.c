@@ -30,9 +30,10 @@ ane_binding *ane_cpu_binding_new(ane_kernel *k, ane_error *e) {
         b->masters = calloc(n_weights + 1, sizeof *b->masters);
         b->staged = calloc(n_weights + 1, sizeof *b->staged);
         b->late = calloc(n_weights + 1, sizeof *b->late);
-        ane_cpu_count_allocations((cpu_device *)k->device, 6);
+        b->small = calloc(n_weights + 1, sizeof(cpu_small *));
+        ane_cpu_count_allocations((cpu_device *)k->device, 7);
     }
-    if (b && b->buffers && b->accumulates && b->masters && b->staged && b->late) return &b->base;
+    if (b && b->buffers && b->accumulates && b->masters && b->staged && b->late && b->small) return &b->base;
     if (b) ane_cpu_binding_free(&b->base);
     ane_fail(e, ANE_ERROR_MEMORY, "cpu", "no memory for a binding");
     return NULL;
@@ -45,6 +46,9 @@ void ane_cpu_binding_free(ane_binding *binding) {
         ane_cpu_memory_free(device_of(b), b->staged[i], bytes);
         ane_cpu_memory_free(device_of(b), b->late[i], bytes);
     }
+    for (int i = 0; b->small && i < b->base.kernel->n_weights; i++)
+        ane_cpu_small_drop(device_of(b), b->small[i]);
+    free(b->small);
     free(b->buffers);
     free(b->accumulates);
     free(b->masters);
@@ -77,7 +81,7 @@ typedef struct stage_job {
 
 static void stage_part(void *context, int64_t begin, int64_t end) {
     const stage_job *j = context;
-    bool bf16 = j->precision == ANE_BF16;
+    bool bf16 = j->precision == ANE_BF16 || j->precision == ANE_INT8;
     j->v->map[bf16 ? CPU_ROUND_BF16 : CPU_COPY][0](
         j->to + begin, j->from + begin, NULL, NULL, 0, end - begin);
     if (!bf16) j->v->round_f16(j->to + begin, end - begin);
@@ -98,10 +102,24 @@ static bool stage(cpu_binding *b, float **copies, int weight, ane_error *e) {
     return true;
 }
 
+static bool take_small(cpu_binding *b, int weight, ane_error *e) {
+    cpu_device *d = device_of(b);
+    const ane_port *port = weight_port(b, weight);
+    const cpu_plan *plan = &kernel_of(b)->plan;
+    int64_t rows = plan->small_rows[weight];
+    ane_cpu_small_drop(d, b->small[weight]);
+    b->small[weight] = NULL;
+    if (!rows) return true;
+    b->small[weight] = ane_cpu_small_take(
+        d, b->masters[weight], ane_cpu_small_format(plan), rows, mil_type_count(&port->type) / rows);
+    return b->small[weight] ||
+           ane_fail(e, ANE_ERROR_MEMORY, port->name, "no memory for a small copy of %s", port->name);
+}
+
 bool ane_cpu_bind_weight(ane_binding *binding, int weight, const float *master, ane_error *e) {
     cpu_binding *b = (cpu_binding *)binding;
     b->masters[weight] = master;
-    return stage(b, b->staged, weight, e);
+    return stage(b, b->staged, weight, e) && take_small(b, weight, e);
 }
 
 bool ane_cpu_weights_changed(ane_binding *binding, ane_error *e) {
@@ -114,6 +132,7 @@ bool ane_cpu_weights_changed(ane_binding *binding, ane_error *e) {
             b->late[i] = in_use;
         }
         if (b->masters[i] && !stage(b, late ? b->late : b->staged, i, e)) return false;
+        if (b->small[i]) ane_cpu_small_refresh(device_of(b), b->small[i]);
     }
     return true;
 }
@@ -151,6 +170,7 @@ static void find_bases(const cpu_binding *b) {
         case CPU_OUTPUT: base = b->buffers[k->base.n_inputs + s->index]->data; break;
         case CPU_WEIGHT: base = (char *)(uintptr_t)b->masters[s->index]; break; /* only read */
         case CPU_WEIGHT_STAGED: base = (char *)b->staged[s->index]; break;
+        case CPU_WEIGHT_SMALL: base = b->small[s->index]->data; break;
         case CPU_CONSTANT: base = (char *)(uintptr_t)s->data; break; /* only read */
         }
         k->bases[i] = base;

@@ -75,14 +75,14 @@ static bool set_option(options *o, char *text, ane_error *e) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(text, known[i].name) == 0) return known[i].set(o, value ? value : "", e);
     return ane_fail(e, ANE_ERROR_ARGUMENT, "cpu",
-        "the device \"cpu\" has no option \"%s\"; its options: threads=N, precision=fp32|bf16|fp16, "
+        "the device \"cpu\" has no option \"%s\"; its options: threads=N, precision=fp32|bf16|int8|fp16, "
         "vectors=avx512|avx2|baseline, products=amx|avx512bf16|avx512|library, weights=late, profile=on|off",
         text);
 }
 
 /* Kernels for AVX-512 when vectors are; a name asks for one. */
 static bool choose_products(options *o, ane_error *e) {
-    bool any = !*o->products, bf16 = o->precision == ANE_BF16;
+    bool any = !*o->products, bf16 = o->precision == ANE_BF16 || o->precision == ANE_INT8;
     if (strcmp(o->products, "library") == 0 || (any && strcmp(o->vectors->name, "avx512") != 0)) return true;
     o->packed = ane_packed_kernel_find(bf16, any ? NULL : o->products);
     return any || o->packed ||
@@ -150,7 +150,7 @@ static ane_device *cpu_open(const char *text, ane_error *e) {
     d->base.ops = &ane_cpu_device;
     d->v = o.vectors;
     d->packed = o.packed;
-    d->pairs = o.precision == ANE_BF16 ? ane_cpu_pairs(o.vectors) : NULL;
+    d->pairs = o.precision == ANE_BF16 || o.precision == ANE_INT8 ? ane_cpu_pairs(o.vectors) : NULL;
     d->late = o.late;
     d->profiles = o.profiles;
     d->threads = o.threads;

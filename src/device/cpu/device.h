@@ -7,6 +7,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* A weight's copy for products with a vector. */
+typedef struct cpu_small {
+    const float *master;
+    ane_gemv_format format;
+    int64_t rows, k;
+    void *data;
+    int uses; /* by bindings */
+    struct cpu_small *next;
+} cpu_small;
+
 struct cpu_device {
     ane_device base;
     const cpu_vectors *v;
@@ -14,7 +24,8 @@ struct cpu_device {
     const cpu_pairs *pairs;          /* NULL: none here */
     bool late;                       /* new weights come in with the change after theirs */
     bool profiles;                   /* every step of every kernel is timed */
-    pthread_mutex_t kernels_lock;
+    pthread_mutex_t kernels_lock;    /* of the two lists that follow */
+    cpu_small *small;
     struct cpu_kernel *kernels; /* all of them, oldest first, when it profiles */
     int threads;
     pthread_mutex_t
@@ -47,13 +58,20 @@ typedef struct cpu_binding {
     bool *accumulates;    /* per output */
     const float **masters;
     float **staged; /* per weight; NULL where the plan needs none */
-    float **late;   /* per weight: what comes in with the next change; NULL unless the device is late */
+    cpu_small **small;
+    float **late; /* per weight: what comes in with the next change; NULL unless the device is late */
 } cpu_binding;
 
 /* Counted memory: zeroed, aligned to 64, pages touched by all threads. NULL when out of memory. */
 void *ane_cpu_memory_new(cpu_device *d, int64_t bytes);
 void ane_cpu_memory_free(cpu_device *d, void *memory, int64_t bytes);
 void ane_cpu_count_allocations(cpu_device *d, int n);
+/* The device's small copy of this weight, made when there is none yet; NULL when out of memory. Every take needs a drop. */
+cpu_small *ane_cpu_small_take(
+    cpu_device *d, const float *master, ane_gemv_format format, int64_t rows, int64_t k);
+void ane_cpu_small_drop(cpu_device *d, cpu_small *s); /* NULL is fine */
+/* From the master again. */
+void ane_cpu_small_refresh(const cpu_device *d, cpu_small *s);
 /* Make the shared scratch at least this large; the run lock must be held. */
 bool ane_cpu_scratch_reserve(cpu_device *d, int64_t bytes, ane_error *e);
 

@@ -40,7 +40,7 @@ static cpu_view as_matrix(cpu_lower *l, const cpu_view *v) {
 /* The same in the precision of the device. */
 static cpu_view rounded(cpu_lower *l, const cpu_view *v) {
     cpu_view x = *v;
-    if (l->plan->precision != ANE_BF16) return x;
+    if (!ane_cpu_multiplies_bf16(l->plan)) return x;
     if (l->plan->storages[x.storage].place == CPU_WEIGHT) {
         x.storage = ane_cpu_staged_weight(l, x.storage);
         return x;
@@ -126,6 +126,28 @@ static int32_t packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *b
     return pack.out;
 }
 
+/* ---- weights times a vector ---------------------------------------------------------------------------- */
+
+/* A whole weight, row by row, times one column that lies in one piece. */
+static bool is_small(const cpu_lower *l, const cpu_gemm *g) {
+    const cpu_storage *a = &l->plan->storages[g->storage[0]];
+    bool whole = a->place == CPU_WEIGHT && !g->g.transpose_a && g->g.lda == g->g.k && g->offset[0] == 0 &&
+                 g->g.m * g->g.k == a->count;
+    return ane_cpu_small_format(l->plan) != ANE_GEMV_F32 && whole && g->batch == 1 && g->g.n == 1 &&
+           (g->g.transpose_b || g->g.ldb == 1);
+}
+
+static int32_t small_weight(cpu_lower *l, int32_t weight_storage, int64_t rows) {
+    const cpu_storage weight = l->plan->storages[weight_storage];
+    l->plan->small_rows[weight.index] = rows;
+    for (int32_t s = 0; s < l->plan->n_storages; s++)
+        if (l->plan->storages[s].place == CPU_WEIGHT_SMALL && l->plan->storages[s].index == weight.index)
+            return s;
+    int32_t s = ane_cpu_plan_storage(l->plan, CPU_WEIGHT_SMALL, CPU_RAW, weight.index, weight.count);
+    if (s < 0) ane_cpu_no_memory(l);
+    return s < 0 ? weight_storage : s;
+}
+
 /* ---- products ------------------------------------------------------------------------------------------ */
 
 /* left right = out, which a gemm can write. */
@@ -153,7 +175,12 @@ static void emit_rows(
         made.packed = l->plan->packed;
         made.storage[1] = b.storage = packed_operand(l, &made, &b);
         if (b.storage < 0) return;
-    } else if (l->plan->precision == ANE_BF16) {
+    } else if (is_small(l, &made)) {
+        made.small = ane_cpu_small_format(l->plan);
+        made.storage[0] = a.storage = small_weight(l, a.storage, made.g.m);
+        if (made.small == ANE_GEMV_BF16)
+            b = rounded(l, &b), made.storage[1] = b.storage, made.offset[1] = b.offset;
+    } else if (ane_cpu_multiplies_bf16(l->plan)) {
         a = rounded(l, &a), b = rounded(l, &b);
         made = gemm_of(&a, &b, out);
     }

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/gemm.h"
+#include "base/gemv.h"
 #include "base/packed.h"
 #include "device/cpu/pairs.h"
 #include "device/cpu/vector.h"
@@ -26,6 +27,7 @@ typedef enum cpu_place {
     CPU_OUTPUT,        /* a bound output buffer */
     CPU_WEIGHT,        /* a bound fp32 master */
     CPU_WEIGHT_STAGED, /* a weight's copy in the precision of the device, made when it is bound or changed */
+    CPU_WEIGHT_SMALL,  /* a weight's copy for products with a vector, shared by all bindings of the device */
     CPU_CONSTANT,      /* owned by the kernel */
 } cpu_place;
 
@@ -119,6 +121,7 @@ typedef struct cpu_plan {
     int32_t n_weights;
     const ane_port *weights; /* all parameters of the program as given, needed or not */
     bool *staged;            /* per weight: a step reads its staged copy */
+    int64_t *small_rows;     /* per weight: rows of its small copy, which a step reads; else 0 */
     bool *gemm_output;       /* per output: one gemm alone writes it and nothing reads it */
 } cpu_plan;
 
@@ -174,6 +177,16 @@ cpu_view ane_cpu_packed_copy(cpu_lower *l, const cpu_view *v);
 cpu_view ane_cpu_temporary(cpu_lower *l, cpu_kind kind, int rank, const int64_t *dim);
 void ane_cpu_move(cpu_lower *l, const cpu_view *from, const cpu_view *to);
 void ane_cpu_emit_softmax(cpu_lower *l, const cpu_view *in, const cpu_view *out, int axis, bool round);
+/* Products take operands in bf16. */
+static inline bool ane_cpu_multiplies_bf16(const cpu_plan *plan) {
+    return plan->precision == ANE_BF16 || plan->precision == ANE_INT8;
+}
+/* How weights are held where they are multiplied with one vector; F32: as they are. */
+static inline ane_gemv_format ane_cpu_small_format(const cpu_plan *plan) {
+    return plan->precision == ANE_BF16   ? ANE_GEMV_BF16
+           : plan->precision == ANE_INT8 ? ANE_GEMV_INT8
+                                         : ANE_GEMV_F32;
+}
 /* The storage of a weight's copy in the precision of the device. */
 int32_t ane_cpu_staged_weight(cpu_lower *l, int32_t weight_storage);
 void ane_cpu_emit_map(
@@ -204,8 +217,9 @@ typedef struct cpu_gemm {
     int32_t batch_rank;
     int64_t batch_dim[MIL_MAX_RANK], batch_stride[3][MIL_MAX_RANK];
     int64_t batch;
-    bool round;     /* C to fp16 afterwards */
-    int32_t output; /* the output that it makes alone, or -1 */
+    ane_gemv_format small; /* other than F32: a is a weight's small copy, n is 1 */
+    bool round;            /* C to fp16 afterwards */
+    int32_t output;        /* the output that it makes alone, or -1 */
 } cpu_gemm;
 
 /* The right operand of products, packed once for all that read it; in bf16 rounded as well. */
