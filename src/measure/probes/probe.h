@@ -23,10 +23,10 @@ typedef struct ane_asking {
 
 typedef struct ane_probe {
     const char *name, *question;
-    bool engine; /* asks about Apple's framework: only the Neural Engine can be asked */
     /* Fill in `did`, `answer` and details. False with a report: there is no answer. With ANE_ERROR_UNSUPPORTED: this device
      * cannot be asked. */
     bool (*ask)(ane_asking *a, ane_error *e);
+    bool engine;   /* asks about Apple's framework: only the Neural Engine can be asked */
     bool exhausts; /* afterwards this process may not be able to compile any more */
 } ane_probe;
 
