@@ -40,7 +40,7 @@ static mil_value build_product(ane_computed *c, mil_value a, mil_value b) {
     return mil_reshape(c->f, y, 4, (int64_t[]){1, WIDTH, 1, WIDTH});
 }
 
-enum { NOT_A_NUMBER, INFINITIES, LOG_ZERO, OVERFLOW, UNDERFLOW, DENORMAL, SUM, N_CORNERS };
+enum { NOT_A_NUMBER, INFINITIES, LOG_ZERO, TOO_LARGE, TOO_SMALL, DENORMAL, SUM, N_CORNERS };
 
 /* The last two are products: sums over INNER rows. 2^-20 * 2^10: the denormal operand stands in the first row, alone. 4096 and 31
  * times 1: a sum kept in fp16 stays 4096, since 4097 is none of its numbers. */
@@ -48,8 +48,8 @@ static const corner corners[N_CORNERS] = {
     [NOT_A_NUMBER] = {"2 * NaN", build_mul, 2, NAN, 2, 1.5f, 2, 3},
     [INFINITIES] = {"infinity - infinity", build_sub, 2, INFINITY, INFINITY, 5, 2, 3},
     [LOG_ZERO] = {"log 0", build_log, 2, 0, 1, 1, 1, -1},
-    [OVERFLOW] = {"60000 * 2", build_mul, 2, 60000, 2, 1.5f, 2, 3},
-    [UNDERFLOW] = {"exp -16", build_exp, 2, -16, 1, 0, 3, 3}, /* 1.1e-7: the second denormal of fp16 */
+    [TOO_LARGE] = {"60000 * 2", build_mul, 2, 60000, 2, 1.5f, 2, 3},
+    [TOO_SMALL] = {"exp -16", build_exp, 2, -16, 1, 0, 3, 3}, /* 1.1e-7: the second denormal of fp16 */
     [DENORMAL] = {"2^-20 * 2^10", build_product, INNER, 0x1p-20f, 0x1p10f, 0, 0, 0},
     [SUM] = {"4096 + 31 * 1", build_product, INNER, 4096, 1, 1, 1, 4127},
 };
@@ -137,7 +137,7 @@ bool ane_ask_numerics(ane_asking *a, ane_error *e) {
     if (!largest_product(a, &largest, e)) return false;
     ane_asking_number(a, "largest_product", largest);
     ane_asking_text(a, "sums", found[SUM] > 4120 ? "wider than fp16" : "fp16");
-    ane_asking_text(a, "underflow", found[UNDERFLOW] > 0 ? "gradual" : "to zero");
+    ane_asking_text(a, "underflow", found[TOO_SMALL] > 0 ? "gradual" : "to zero");
     ane_asking_answer(a, "NaN: %s; infinity - infinity: %s; log 0: %s; denormal operands: %s",
         said[NOT_A_NUMBER], said[INFINITIES], said[LOG_ZERO], found[DENORMAL] > 0 ? "kept" : "flushed");
     return true;
