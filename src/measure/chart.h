@@ -6,7 +6,9 @@
 
 #include "measure/page.h"
 
-enum { ANE_CHART_COLOURS = 8, ANE_CHART_NAME = 96, ANE_BAR_PARTS = 24 };
+enum { ANE_CHART_COLOURS = 8, ANE_PART_COLOURS = 12, ANE_CHART_NAME = 96, ANE_BAR_PARTS = 24 };
+/* Of a modelled step's parts, the only one that is: the host's are measured. */
+#define ANE_MODELLED_PART "device"
 
 /* ---- curves ------------------------------------------------------------------------------------------------------ */
 

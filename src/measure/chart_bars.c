@@ -66,11 +66,12 @@ static int place_of(names *all, const char *name) {
 
 static void draw_part(
     ane_page *p, const ane_bar *bar, const ane_bar_part *part, int colour, double at[3], double height) {
+    bool hatched = bar->modelled && (bar->n == 1 || strcmp(part->name, ANE_MODELLED_PART) == 0);
     char text[ANE_NUMBER_TEXT];
     ane_page_printf(p,
         "<rect class=\"%s%d%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"2\"><title>",
-        bar->faint ? "bar r" : "bar c", colour % ANE_CHART_COLOURS, bar->modelled ? " hatched" : "", at[0],
-        at[2], fmax(at[1] - at[0], 0.8), height);
+        bar->faint ? "bar r" : "bar c", colour % ANE_PART_COLOURS, hatched ? " hatched" : "", at[0], at[2],
+        fmax(at[1] - at[0], 0.8), height);
     ane_page_escapedf(p, "%s%s%s: %s", bar->label, part->name[0] ? ", " : "", part->name,
         ane_number_text(part->value, text));
     ane_page_put(p, "</title></rect>");
@@ -142,7 +143,7 @@ void ane_bars_draw(ane_page *p, const ane_bars *b) {
                 "<li><svg viewBox=\"0 0 24 12\" aria-hidden=\"true\"><rect class=\"bar c%d\" x=\"4\" "
                 "width=\"16\" "
                 "height=\"12\" rx=\"2\"/></svg>",
-                i % ANE_CHART_COLOURS);
+                i % ANE_PART_COLOURS);
             ane_page_escaped(p, all.name[i]);
             ane_page_put(p, "</li>");
         }

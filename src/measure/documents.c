@@ -20,7 +20,33 @@ bool ane_document_refuse(
     return false;
 }
 
+static bool same_text(const json_t *a, const json_t *b, const char *part, const char *name) {
+    return json_equal(
+        json_object_get(json_object_get(a, part), name), json_object_get(json_object_get(b, part), name));
+}
+
+/* The document of the same machine and device that has no probes, where `document` has nothing else. */
+static json_t *lacks_probes(const json_t *documents, const json_t *document) {
+    size_t i;
+    json_t *other;
+    if (json_array_size(json_object_get(document, "rows")) > 0) return NULL;
+    json_array_foreach(documents, i, other) {
+        if (json_array_size(json_object_get(other, "probes")) == 0 &&
+            same_text(other, document, "machine", "chip") &&
+            same_text(other, document, "machine", "processor") &&
+            same_text(other, document, "device", "spec"))
+            return other;
+    }
+    return NULL;
+}
+
 static bool append(json_t *documents, json_t *document, const char *path, ane_error *e) {
+    json_t *whole = document ? lacks_probes(documents, document) : NULL;
+    if (whole) {
+        json_object_set(whole, "probes", json_object_get(document, "probes"));
+        json_decref(document);
+        return true;
+    }
     if (!document) return false;
     json_t *name = json_string(path);
     if (name) json_object_set_new(document, "file", name);

@@ -8,7 +8,8 @@
 
 /* Append to the array `documents` what stands in `path`, told apart by content: a results file; the field's community
  * benchmark (schema_version 1) or community_results.json (one document for each machine in it); a run's folder or its
- * log.jsonl. Each gets the member "file". What is missing or of the wrong type is refused with its place. */
+ * log.jsonl. Each gets the member "file". Probes alone join the
+ * document of the same machine and device before them. What is missing or of the wrong type is refused with its place. */
 bool ane_documents_read(json_t *documents, const char *path, ane_error *e);
 
 /* A run's log (train/runlog.h) as one document with one row: benchmark "run", the case named after its folder, the loss curve

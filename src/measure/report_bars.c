@@ -85,7 +85,10 @@ static bool is_of_model(const json_t *row) {
     return strcmp(ane_text_of(json_object_get(row, "config"), "model"), MODEL) == 0;
 }
 
+/* The whole step where the row tells it: device_ms of an emulated one is the device's part alone. */
 static double step_ms(const json_t *row, bool faint) {
+    double told = ane_metric_of(row, "step_ms");
+    if (told > 0) return told;
     double host = json_number_value(json_object_get(json_object_get(row, "host_ms"), "median"));
     return faint || !ane_row_is_modelled(row) ? (host > 0 ? host : NAN) : ane_row_median(row);
 }
@@ -102,7 +105,11 @@ static ane_bar *add_step(ane_bars *b, const ane_report *r, size_t i, const json_
     char label[ANE_CHART_NAME], machine[ANE_CHART_NAME], name[ANE_CHART_NAME];
     ane_document_label(r, ane_report_document(r, i, &faint), machine);
     step_name(row, name);
-    snprintf(label, sizeof label, "%.45s, %.45s", faint ? machine : name, faint ? name : machine);
+    bool same = strcmp(machine, name) == 0;
+    snprintf(label, sizeof label, "%.45s%s%.45s", faint ? machine : name, same ? "" : ", ",
+        same    ? ""
+        : faint ? name
+                : machine);
     ane_bar *bar = b->n < MOST_BARS ? ane_bars_add(b, label) : NULL;
     if (!bar) return NULL;
     bar->faint = faint;
@@ -165,4 +172,16 @@ static void draw_steps(ane_page *p, const ane_report *r, const char *benchmark, 
 void ane_draw_training(ane_page *p, const ane_report *r, const char *benchmark) {
     draw_steps(p, r, benchmark, true);
     draw_steps(p, r, benchmark, false);
+}
+
+void ane_draw_times_and_parts(ane_page *p, const ane_report *r, const char *benchmark) {
+    ane_bars whole = {.summary = ""},
+             parts = {.summary = "Where the time goes, as stacked bars, in milliseconds",
+                 .unit = "ms, by part",
+                 .stacked = true};
+    ane_draw_times(p, r, benchmark);
+    gather_steps(&whole, &parts, r, benchmark, false);
+    if (parts.n > 0) ane_bars_draw(p, &parts);
+    ane_bars_free(&whole);
+    ane_bars_free(&parts);
 }

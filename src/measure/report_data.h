@@ -51,6 +51,7 @@ void ane_draw_updates(ane_page *p, const ane_report *r, const char *benchmark);
 void ane_draw_loss(ane_page *p, const ane_report *r, const char *benchmark);
 void ane_draw_training(ane_page *p, const ane_report *r, const char *benchmark);
 void ane_draw_times(ane_page *p, const ane_report *r, const char *benchmark);
+void ane_draw_times_and_parts(ane_page *p, const ane_report *r, const char *benchmark);
 
 /* report_tables.c */
 void ane_put_table(ane_page *p, const ane_report *r, const char *benchmark);

@@ -6,13 +6,13 @@ const char ane_report_style[] =
     "--grid:#e8ebf0;--mark:#8a4b00;--markbg:#ffefd2;--good:#0b5f3c;--goodbg:#dcf5e8;--bad:#9b1c1c;--badbg:#"
     "fde4e4;"
     "--link:#1d4ed8;"
-    "--k0:#2563eb;--k1:#c2410c;--k2:#0f766e;--k3:#8b2fc9;--k4:#b4235a;--k5:#4d7c0f;--k6:#0e7490;--k7:#92600a}"
+    "--k0:#2563eb;--k1:#c2410c;--k2:#0f766e;--k3:#8b2fc9;--k4:#b4235a;--k5:#4d7c0f;--k6:#0e7490;--k7:#92600a;--k8:#64748b;--k9:#4338ca;--k10:#84552f;--k11:#b8860b}"
     "\n"
     "@media(prefers-color-scheme:dark){:root{--page:#0e1116;--card:#171b22;--text:#e8ebf0;--soft:#a8b1bf;"
     "--edge:#2b323d;--grid:#252c36;--mark:#ffcf80;--markbg:#4a3206;--good:#7fe0b0;--goodbg:#0f3a28;--bad:#"
     "ffa3a3;"
     "--badbg:#4a1616;--link:#8ab4ff;"
-    "--k0:#6ea8ff;--k1:#ff9a62;--k2:#4fd1c0;--k3:#c99bff;--k4:#ff8fb3;--k5:#b2d95f;--k6:#5fd0ee;--k7:#f0c257}"
+    "--k0:#6ea8ff;--k1:#ff9a62;--k2:#4fd1c0;--k3:#c99bff;--k4:#ff8fb3;--k5:#b2d95f;--k6:#5fd0ee;--k7:#f0c257;--k8:#94a3b8;--k9:#a5a4ff;--k10:#d0a583;--k11:#fff0a0}"
     "}\n"
     "*{box-sizing:border-box}"
     "body{margin:0;background:var(--page);color:var(--text);font:16px/1.5 "
@@ -60,7 +60,8 @@ const char ane_report_style[] =
     ".line.c" #n ",.line.r" #n "{stroke:var(--k" #n ")}.dots.c" #n ",.dots.r" #n "{fill:var(--k" #n          \
     ")}.bar.c" #n ",.bar.r" #n "{fill:var(--k" #n ");stroke:var(--k" #n ");stroke-width:0}.bar.hatched.c" #n \
     "{stroke-width:1.4}"
-    COLOUR(0) COLOUR(1) COLOUR(2) COLOUR(3) COLOUR(4) COLOUR(5) COLOUR(6) COLOUR(7)
+    COLOUR(0) COLOUR(1) COLOUR(2) COLOUR(3) COLOUR(4) COLOUR(5) COLOUR(6) COLOUR(7) COLOUR(8) COLOUR(
+        9) COLOUR(10) COLOUR(11)
 #undef COLOUR
         ".legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 16px;margin:8px 0 "
         "0;padding:0;font-size:.84rem;"

@@ -234,6 +234,27 @@ static void test_run_log(void **state) {
     json_decref(documents);
 }
 
+/* Probes alone join the document of the same machine and device. */
+static void test_probes_join(void **state) {
+    (void)state;
+    ane_error e = {0};
+    char path[2][512];
+    json_t *parts[2] = {document("M5", true), document("M5", true)}, *documents = json_array();
+    json_array_clear(json_object_get(parts[0], "probes"));
+    json_array_clear(ane_results_rows(parts[1]));
+    for (int i = 0; i < 2; i++) {
+        snprintf(path[i], sizeof path[i], "%s/part%d.json", test_folder(), i);
+        assert_ok(ane_results_write(parts[i], path[i], &e), &e);
+        assert_ok(ane_documents_read(documents, path[i], &e), &e);
+        json_decref(parts[i]);
+    }
+    assert_int_equal(json_array_size(documents), 1);
+    assert_int_equal(json_array_size(json_object_get(json_array_get(documents, 0), "probes")), 1);
+    assert_ok(ane_documents_read(documents, path[1], &e), &e); /* one that has probes keeps them */
+    assert_int_equal(json_array_size(documents), 2);
+    json_decref(documents);
+}
+
 static void test_bad_runs(void **state) {
     static const struct {
         const char *text, *where;
@@ -274,7 +295,7 @@ static void test_absurd_numbers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_html), cmocka_unit_test(test_modelled_is_marked),
         cmocka_unit_test(test_recorded_alone), cmocka_unit_test(test_markdown), cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_run_log), cmocka_unit_test(test_bad_runs),
+        cmocka_unit_test(test_run_log), cmocka_unit_test(test_probes_join), cmocka_unit_test(test_bad_runs),
         cmocka_unit_test(test_absurd_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
