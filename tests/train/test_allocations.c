@@ -4,6 +4,8 @@
 
 #include "train/trainer.h"
 
+#include <sys/resource.h>
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define COUNTING 0
 #elif defined(__has_feature)
@@ -109,8 +111,91 @@ static void test_device_takes_nothing(void **state) {
     ane_trainer_free(&t);
 }
 
+/* ---- page faults ------------------------------------------------------------------------------------------ */
+
+/* Large enough that what a library took and gave back in every step would be mapped anew in every step. */
+static const ane_model_config medium = {.dim = 128,
+    .hidden_dim = 344,
+    .n_layers = 2,
+    .n_heads = 4,
+    .n_kv_heads = 4,
+    .head_dim = 32,
+    .vocab_size = 2048,
+    .max_seq = 128,
+    .norm_eps = 1e-5f,
+    .rope_theta = 10000,
+    .tied = true,
+    .bos_id = -1,
+    .eos_id = -1};
+
+typedef struct medium_run {
+    ane_device *device;
+    ane_weights *weights, *gradients;
+    ane_adamw *optimizer;
+    ane_network *network;
+    int32_t tokens[4 * 128];
+} medium_run;
+
+static void make_medium(medium_run *r, const char *device) {
+    const ane_adamw_options adamw = {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .clip = 1};
+    ane_error e = {0};
+    ane_rng rng = ane_rng_new(1, 0);
+    *r = (medium_run){.device = ane_device_open(device, &e)};
+    assert_ok(r->device, &e);
+    assert_ok((r->weights = ane_weights_new(&medium, &e)) && (r->gradients = ane_weights_new(&medium, &e)) &&
+                  (r->optimizer = ane_adamw_new(&medium, &adamw, &e)),
+        &e);
+    ane_weights_init(r->weights, 1);
+    r->network = ane_network_new(r->device, r->weights, r->gradients, 4, 128, NULL, &e);
+    assert_ok(r->network, &e);
+    for (int i = 0; i < 4 * 128; i++) r->tokens[i] = (int32_t)ane_rng_below(&rng, 2048);
+}
+
+static void free_medium(medium_run *r) {
+    ane_network_free(r->network);
+    ane_adamw_free(r->optimizer);
+    ane_weights_free(r->gradients);
+    ane_weights_free(r->weights);
+    ane_device_close(r->device);
+}
+
+static void step_medium(medium_run *r) {
+    ane_error e = {0};
+    double loss;
+    assert_ok(ane_network_loss(r->network, r->tokens, r->tokens, 1, &loss, &e), &e);
+    ane_adamw_update(r->optimizer, r->weights, r->gradients, 1, 1e-3, 2);
+    assert_ok(ane_network_weights_changed(r->network, &e), &e);
+}
+
+static long page_faults(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+/* The system may take a page away and give it back; one buffer of a megabyte a step would be 256 each. */
+static void test_no_page_faults(void **state) {
+    (void)state;
+    if (!counting) skip();
+    enum { SETTLED = 3, TIMED = 6, MOST_A_STEP = 16 };
+    const char *const devices[] = {
+        "cpu:threads=2", "cpu:threads=2,precision=bf16", "cpu:threads=2,precision=fp16"};
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) {
+        medium_run r;
+        make_medium(&r, devices[i]);
+        for (int k = 0; k < SETTLED; k++) step_medium(&r);
+        long before = page_faults();
+        for (int k = 0; k < TIMED; k++) step_medium(&r);
+        long faults = page_faults() - before;
+        if (faults > TIMED * MOST_A_STEP)
+            fail_msg("%s: %ld page faults in %d steps", devices[i], faults, (int)TIMED);
+        print_message("%s: %ld page faults in %d steps\n", devices[i], faults, (int)TIMED);
+        free_medium(&r);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_allocations), cmocka_unit_test(test_device_takes_nothing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_allocations),
+        cmocka_unit_test(test_device_takes_nothing), cmocka_unit_test(test_no_page_faults)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
