@@ -1,4 +1,4 @@
-/* export_run FOLDER [STEPS]: the initial weights and the batches of the run that tests/golden/tinyshakespeare.py repeats
+/* export_run FOLDER [STEPS BATCH WARMUP]: the initial weights and the batches of the run that tests/golden/tinyshakespeare.py repeats
  * in PyTorch, and its recipe. scripts/compare and scripts/curves train the same run with anemone. */
 #include "anemone/data.h"
 #include "anemone/model.h"
@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 100, MOST_STEPS = 100000, BATCH = 8, SEQ = 256, SEED = 1337 };
+enum { SEQ = 256, SEED = 1337, MOST_STEPS = 100000, MOST_BATCH = 1024 };
+
+typedef struct recipe {
+    int steps, batch, warmup;
+} recipe;
 
 static bool export_weights(const char *folder, int32_t vocab_size, ane_error *e) {
     ane_model_config config;
@@ -22,14 +26,15 @@ static bool export_weights(const char *folder, int32_t vocab_size, ane_error *e)
     return ok;
 }
 
-static bool export_batches(const char *path, const ane_dataset *data, int64_t steps, ane_error *e) {
+static bool export_batches(const char *path, const ane_dataset *data, const recipe *r, ane_error *e) {
     ane_writer *w = ane_writer_open(path, e);
     if (!w) return false;
-    int32_t *tokens = calloc(2 * BATCH * SEQ, sizeof *tokens);
+    size_t n = (size_t)r->batch * SEQ;
+    int32_t *tokens = calloc(2 * n, sizeof *tokens);
     bool ok = tokens != NULL;
-    for (int64_t i = 0; i < steps && ok; i++) {
-        ok = ane_dataset_batch(data, ANE_TRAIN, SEED, i, BATCH, SEQ, tokens, tokens + BATCH * SEQ, e);
-        ane_writer_put(w, tokens, 2 * BATCH * SEQ * sizeof *tokens);
+    for (int64_t i = 0; i < r->steps && ok; i++) {
+        ok = ane_dataset_batch(data, ANE_TRAIN, SEED, i, r->batch, SEQ, tokens, tokens + n, e);
+        ane_writer_put(w, tokens, 2 * n * sizeof *tokens);
     }
     free(tokens);
     if (ok) return ane_writer_commit(w, e);
@@ -37,19 +42,19 @@ static bool export_batches(const char *path, const ane_dataset *data, int64_t st
     return false;
 }
 
-static bool export_recipe(const char *path, int64_t steps, ane_error *e) {
+static bool export_recipe(const char *path, const recipe *r, ane_error *e) {
     ane_writer *w = ane_writer_open(path, e);
     if (!w) return false;
     ane_writer_printf(w,
-        "{\"model\": \"stories15m\", \"steps\": %lld, \"batch\": %d, \"seq\": %d, \"seed\": %d, \"lr\": "
+        "{\"model\": \"stories15m\", \"steps\": %d, \"batch\": %d, \"seq\": %d, \"seed\": %d, \"lr\": "
         "5e-4, "
-        "\"min_lr\": 5e-5, \"warmup\": 10, \"weight_decay\": 0.1, \"beta1\": 0.9, \"beta2\": 0.95, "
+        "\"min_lr\": 5e-5, \"warmup\": %d, \"weight_decay\": 0.1, \"beta1\": 0.9, \"beta2\": 0.95, "
         "\"epsilon\": 1e-8, \"clip\": 1.0}\n",
-        (long long)steps, BATCH, SEQ, SEED);
+        r->steps, r->batch, SEQ, SEED, r->warmup);
     return ane_writer_commit(w, e);
 }
 
-static bool export_run(const char *folder, int64_t steps, ane_error *e) {
+static bool export_run(const char *folder, const recipe *r, ane_error *e) {
     const char *text = ANEMONE_ROOT "/../shared/data/tinyshakespeare.txt";
     ane_tokenizer *t = ane_tokenizer_load(ANEMONE_ROOT "/../shared/data/llama2-tokenizer.bin", 0, e);
     if (!t) return false;
@@ -61,20 +66,27 @@ static bool export_run(const char *folder, int64_t steps, ane_error *e) {
     char path[4096];
     bool ok = data && ane_make_folders(folder, e) && export_weights(folder, options.vocab_size, e);
     snprintf(path, sizeof path, "%s/batches.u32", folder);
-    ok = ok && export_batches(path, data, steps, e);
+    ok = ok && export_batches(path, data, r, e);
     snprintf(path, sizeof path, "%s/recipe.json", folder);
-    ok = ok && export_recipe(path, steps, e);
+    ok = ok && export_recipe(path, r, e);
     ane_dataset_free(data);
     ane_tokenizer_free(t);
     return ok;
 }
 
+/* A number from 1 to `most`; 0 otherwise. */
+static int number(const char *text, int most) {
+    long n = strtol(text, NULL, 10);
+    return n >= 1 && n <= most ? (int)n : 0;
+}
+
 int main(int argc, char **argv) {
     ane_error e = {0};
-    int64_t steps = argc == 3 ? atoll(argv[2]) : STEPS;
-    if (steps < 1 || steps > MOST_STEPS)
-        ane_fail(&e, ANE_ERROR_ARGUMENT, "steps", "Expected 1 to %d.", MOST_STEPS);
-    if ((argc == 2 || argc == 3) && e.code == ANE_OK && export_run(argv[1], steps, &e)) return 0;
-    fprintf(stderr, "usage: export_run FOLDER [STEPS]\n%s: %s\n", e.where, e.message);
+    recipe r = {100, 8, 10};
+    if (argc == 5)
+        r = (recipe){number(argv[2], MOST_STEPS), number(argv[3], MOST_BATCH), number(argv[4], MOST_STEPS)};
+    bool good = (argc == 2 || argc == 5) && r.steps && r.batch && r.warmup;
+    if (good && export_run(argv[1], &r, &e)) return 0;
+    fprintf(stderr, "usage: export_run FOLDER [STEPS BATCH WARMUP]\n%s: %s\n", e.where, e.message);
     return 1;
 }
