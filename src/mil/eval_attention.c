@@ -30,6 +30,7 @@ static double probabilities(const heads *h, const double *q, const double *k, in
     for (int64_t j = 0; j <= i; j++) highest = fmax(highest, p[j] = h->scale * dot(h, q, i, k, j));
     for (int64_t j = 0; j <= i; j++) sum += p[j] = exp(p[j] - highest);
     for (int64_t j = 0; j <= i; j++) p[j] /= sum;
+    // cppcheck-suppress invalidFunctionArg ; a position sees itself, so the sum is at least 1
     return highest + log(sum);
 }
 

@@ -186,7 +186,7 @@ static bool expand(mil_rewrite *r, int32_t index, ane_error *e) {
     if (!mil_can_expand(&r->from->ops[index])) return mil_rewrite_copy(r, index, e);
     mil_operation op = mil_rewrite_mapped(r, index, e);
     mil_value results[MOST_RESULTS] = {MIL_NONE, MIL_NONE, MIL_NONE};
-    if (!op.args) return false;
+    if (!op.args || op.n_results > MOST_RESULTS) return false;
     mil_expand_op(r->to, &op, results, NULL); /* replace() takes the report from the program */
     for (int i = 0; i < op.n_results; i++)
         if (!mil_rewrite_replace(r, index, i, results[i], true, e)) return false;

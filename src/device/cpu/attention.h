@@ -9,7 +9,7 @@
 #include "device/cpu/pairs.h"
 #include "device/cpu/plan.h"
 
-enum { CPU_BLOCK = 64 }; /* queries and keys of a block */
+#define CPU_BLOCK INT64_C(64) /* queries and keys of a block */
 
 typedef enum cpu_attention_view {
     CPU_QUERY,

@@ -40,7 +40,8 @@ static bool emit(cpu_lower *l, const mil_operation *op, cpu_node_type type, int 
     a->batch = q->dim[0], a->groups = q->dim[1], a->group = q->dim[2], a->size = q->dim[3],
     a->length = q->dim[4];
     a->room = ane_cpu_attention_room(a, type == CPU_NODE_ATTENTION_GRADIENT);
-    cpu_view scratch = ane_cpu_temporary(l, CPU_F32, 1, &(int64_t){a->room * a->threads});
+    const int64_t rooms = a->room * a->threads;
+    cpu_view scratch = ane_cpu_temporary(l, CPU_F32, 1, &rooms);
     a->scratch = scratch.storage;
     cpu_node *n = ane_cpu_plan_node(l->plan, type, n_in, n_out + 1);
     if (!n) return ane_cpu_no_memory(l);

@@ -7,7 +7,8 @@
 #define FOR_TILES __attribute__((target("amx-tile,amx-bf16")))
 #define FOR_PAIRS __attribute__((target("avx512bf16")))
 
-enum { TILE = 16, ROW_BYTES = 64 };
+#define TILE INT64_C(16)
+enum { ROW_BYTES = 64 };
 
 /* What the LDTILECFG instruction takes. */
 typedef struct tile_config {

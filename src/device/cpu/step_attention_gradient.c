@@ -30,7 +30,7 @@ int64_t ane_cpu_attention_gradient_room(int64_t blocks, int64_t matrix) {
 }
 
 static room room_of(float *at, int64_t blocks, int64_t matrix) {
-    room r;
+    room r = {0};
     float **const arrays[ARRAYS] = {&r.key_t, &r.key, &r.value_t, &r.query, &r.query_t, &r.d_result,
         &r.d_result_t, &r.d_query, &r.d_key_t, &r.d_value_t};
     for (int i = 0; i < ARRAYS; i++, at += blocks * matrix) *arrays[i] = at;
