@@ -182,7 +182,7 @@ bool ane_llama_block(mil_program *p, const ane_model_config *c, const ane_block_
     mil_value x = mil_input(f, "x", channels(s->dtype, c->dim, (int64_t)s->batch * s->seq));
     declare_inputs(&b);
     mil_output(f, "y", half_of(&b, ANE_FEED_FORWARD_HALF, half_of(&b, ANE_ATTENTION_HALF, x)));
-    if (s->cached > 0) {
+    if (s->cached > 0 || s->keeps) {
         mil_output(f, "k_new", b.k_new);
         mil_output(f, "v_new", b.v_new);
     }

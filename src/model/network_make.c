@@ -107,8 +107,10 @@ static ane_stage_options options_of(const ane_network *n, int copies) {
 
 static bool make_blocks(ane_network *n, ane_error *e) {
     const ane_model_config *c = &n->weights->config;
-    const ane_block_shape shape = {
-        n->batch, n->seq, 0, dtype_of(n->device), ane_device_capabilities(n->device)->fuses_attention};
+    const ane_block_shape shape = {.batch = n->batch,
+        .seq = n->seq,
+        .dtype = dtype_of(n->device),
+        .fused = ane_device_capabilities(n->device)->fuses_attention};
     ane_stage_options o = options_of(n, c->n_layers);
     o.recompute = n->placement.recompute;
     if (n->n_halves > 1) o.leaf = "normed";

@@ -203,7 +203,7 @@ static void test_block(void **state) {
     (void)state;
     ane_error e = {0};
     mil_program *p = mil_program_new(MIL_IOS18, &e);
-    const ane_block_shape shape = {2, 8, 0, MIL_FP16, false};
+    const ane_block_shape shape = {.batch = 2, .seq = 8, .dtype = MIL_FP16};
     ane_llama_block(p, &small, &shape);
     both_ways(p, 1e-9);
 }

@@ -120,7 +120,7 @@ static fixture build(int batch, int seq, int cached) {
     ane_error e = {0};
     fixture x = {.p = mil_program_new(MIL_IOS18, &e)};
     assert_ok(x.p, &e);
-    const ane_block_shape shape = {batch, seq, cached, MIL_FP32, false};
+    const ane_block_shape shape = {batch, seq, cached, MIL_FP32, false, false};
     assert_ok(ane_llama_block(x.p, &config, &shape), &x.p->error);
     assert_ok(mil_program_ok(x.p, &e), &e);
     x.f = mil_program_function(x.p, NULL);
@@ -245,10 +245,10 @@ static void refused(void **state) {
         ane_block_shape shape;
         const char *part;
     } cases[] = {
-        {{0, 4, 0, MIL_FP32, false}, "found 0 and 4"},
-        {{1, -1, 0, MIL_FP32, false}, "found 1 and -1"},
-        {{1, 4, -1, MIL_FP32, false}, "-1 cached"},
-        {{2, 4, 8, MIL_FP32, false}, "has batch 1, found 2"},
+        {{0, 4, 0, MIL_FP32, false, false}, "found 0 and 4"},
+        {{1, -1, 0, MIL_FP32, false, false}, "found 1 and -1"},
+        {{1, 4, -1, MIL_FP32, false, false}, "-1 cached"},
+        {{2, 4, 8, MIL_FP32, false, false}, "has batch 1, found 2"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         mil_program *p = mil_program_new(MIL_IOS18, &e);
