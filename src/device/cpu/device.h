@@ -13,7 +13,8 @@ typedef struct cpu_small {
     ane_gemv_format format;
     int64_t rows, k;
     void *data;
-    int uses; /* by bindings */
+    struct cpu_slab *slab; /* that data lies in */
+    int uses;              /* by bindings */
     struct cpu_small *next;
 } cpu_small;
 
@@ -26,6 +27,7 @@ struct cpu_device {
     bool profiles;                   /* every step of every kernel is timed */
     pthread_mutex_t kernels_lock;    /* of the two lists that follow */
     cpu_small *small;
+    struct cpu_slab *slabs;     /* memory of the small copies, newest first */
     struct cpu_kernel *kernels; /* all of them, oldest first, when it profiles */
     int threads;
     pthread_mutex_t

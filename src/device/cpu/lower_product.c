@@ -180,7 +180,8 @@ static void emit_rows(
         made.storage[0] = a.storage = small_weight(l, a.storage, made.g.m);
         if (made.small == ANE_GEMV_BF16)
             b = rounded(l, &b), made.storage[1] = b.storage, made.offset[1] = b.offset;
-    } else if (ane_cpu_multiplies_bf16(l->plan)) {
+    } else if (ane_cpu_multiplies_bf16(l->plan) && made.g.m > 1 && made.g.n > 1) {
+        /* A vector's products stay exact: rounding a matrix costs more than reading it once. */
         a = rounded(l, &a), b = rounded(l, &b);
         made = gemm_of(&a, &b, out);
     }
