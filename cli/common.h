@@ -19,9 +19,10 @@
         {.name = "precision",                                                                                \
             .kind = CLI_CHOICE,                                                                              \
             .value = "P",                                                                                    \
-            .choices = "fp32|bf16|fp16",                                                                     \
+            .choices = "fp32|bf16|int8|fp16",                                                                \
             .fallback = "fp32",                                                                              \
-            .help = "numbers to compute in (fp16 rounds every result, as the Neural Engine does)"},          \
+            .help = "numbers to compute in (int8: weights, for generating; fp16 rounds every result, as "    \
+                    "the Neural Engine does)"},                                                              \
     {                                                                                                        \
         .name = "threads", .kind = CLI_INT, .value = "N", CLI_BETWEEN(1, 1024),                              \
         .help = "threads (default: all cores)"                                                               \

@@ -22,6 +22,7 @@ const cli_command *const cli_commands[] = {
     &cli_probe,
     &cli_bench_train, /* before its first word alone */
     &cli_bench_gemm,
+    &cli_bench_generate,
     &cli_bench,
     &cli_report_command,
     &cli_emulator_calibrate, /* before its first word alone */

@@ -2,6 +2,8 @@
 #ifndef ANEMONE_BASE_PEAK_H
 #define ANEMONE_BASE_PEAK_H
 
+#include <stdint.h>
+
 /* fp32 operations a second (2 per multiply-add) that `threads` threads reach together when everything is in
  * registers; the best of a few bursts, about 50 ms in all. */
 double ane_peak_flops(int threads);
@@ -14,6 +16,8 @@ double ane_peak_tile_flops(int threads);
 double ane_peak_bandwidth(int threads);
 /* Bytes a second that `threads` threads read from memory; about 20 ms. 0: no memory to measure with. */
 double ane_peak_read(int threads);
+/* The same of so many bytes again and again, of which a cache may hold a part. */
+double ane_peak_read_of(int threads, int64_t bytes);
 /* The vector instructions that it was measured with: "AVX-512", "AVX2", "NEON", "plain C". */
 const char *ane_peak_vectors(void);
 

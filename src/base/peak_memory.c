@@ -7,6 +7,9 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 enum { FLOATS = 16 << 20, PASSES = 8, LANES = 32 }; /* far more than any cache holds; the best pass counts */
 
@@ -51,29 +54,42 @@ typedef struct sum {
     uint64_t total; /* used, so that the work is done */
 } sum;
 
+/* Four streams: more of memory is under way at once than with one. */
+enum { STREAMS = 4 };
+
 static void sum_part(void *context, int64_t begin, int64_t end) {
     sum *s = context;
     uint64_t lane[LANES] = {0}, total = 0;
-    for (int64_t i = begin; i + LANES <= end; i += LANES)
-        for (int j = 0; j < LANES; j++) lane[j] += s->x[i + j];
+    int64_t each = (end - begin) / STREAMS / LANES * LANES;
+    for (int64_t i = 0; i < each; i += LANES)
+        for (int k = 0; k < STREAMS; k++)
+            for (int j = 0; j < LANES; j++) lane[j] += s->x[begin + k * each + i + j];
     for (int j = 0; j < LANES; j++) total += lane[j];
     __atomic_fetch_add(&s->total, total, __ATOMIC_RELAXED);
 }
 
-double ane_peak_read(int threads) {
-    enum { WORDS = FLOATS / 2 };
-    float *x = malloc(FLOATS * sizeof *x);
-    if (!x) return 0;
+double ane_peak_read_of(int threads, int64_t bytes) {
+    int64_t words = bytes / (int64_t)sizeof(uint64_t), least = (int64_t)threads * STREAMS * LANES;
+    if (words < least) words = least;
+    void *x = NULL;
+    if (posix_memalign(&x, 2 << 20, (size_t)words * sizeof(uint64_t)) != 0) return 0;
+#if defined(__linux__)
+    madvise(x, (size_t)words * sizeof(uint64_t), MADV_HUGEPAGE); /* as weights lie */
+#endif
     update fill = {.y = x};
-    sum s = {.x = (const uint64_t *)(const void *)x};
+    sum s = {.x = x};
     double best = 0;
-    ane_parallel_for(FLOATS, 1024, threads, touch_part, &fill);
+    ane_parallel_for(words * 2, 1024, threads, touch_part, &fill);
     for (int i = 0; i < PASSES; i++) {
         double start = ane_clock_ms();
-        ane_parallel_for(WORDS, 1024, threads, sum_part, &s);
-        double rate = 1e3 * sizeof(float) * FLOATS / (ane_clock_ms() - start);
+        ane_parallel_for(words, 1024, threads, sum_part, &s);
+        double rate = 1e3 * sizeof(uint64_t) * (double)words / (ane_clock_ms() - start);
         if (rate > best) best = rate;
     }
     free(x);
     return best;
+}
+
+double ane_peak_read(int threads) {
+    return ane_peak_read_of(threads, (int64_t)sizeof(float) * FLOATS);
 }

@@ -197,8 +197,8 @@ static bool bind_norms(ane_network *n, ane_error *e) {
 
 /* ---- the whole ----------------------------------------------------------------------------------------- */
 
-static bool check_sizes(
-    const ane_weights *weights, const ane_weights *gradients, int32_t batch, int32_t seq, ane_error *e) {
+static bool check_sizes(const ane_weights *weights, const ane_weights *gradients, ane_precision precision,
+    int32_t batch, int32_t seq, ane_error *e) {
     if (batch < 1 || seq < 1)
         return ane_fail(
             e, ANE_ERROR_ARGUMENT, "", "Batch and sequence must be at least 1, found %d and %d.", batch, seq);
@@ -210,6 +210,10 @@ static bool check_sizes(
             "The model is made for at most %d tokens in a sequence, found %d.", weights->config.max_seq, seq);
         return ane_hint(
             e, "Take shorter sequences, or raise max_position_embeddings in the model's config.json.");
+    }
+    if (gradients && precision == ANE_INT8) {
+        ane_fail(e, ANE_ERROR_UNSUPPORTED, "", "int8 is for generating: weights that train need more.");
+        return ane_hint(e, "Train in bf16 (--precision bf16).");
     }
     if (gradients && !ane_model_config_equal(&weights->config, &gradients->config))
         return ane_fail(e, ANE_ERROR_ARGUMENT, "", "Gradients and weights must be of the same model.");
@@ -239,7 +243,7 @@ static bool make(ane_network *n, const ane_placement *asked, ane_error *e) {
 
 ane_network *ane_network_new(ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch,
     int32_t seq, const ane_placement *placement, ane_error *e) {
-    if (!check_sizes(weights, gradients, batch, seq, e)) return NULL;
+    if (!check_sizes(weights, gradients, ane_device_capabilities(d)->precision, batch, seq, e)) return NULL;
     ane_network *n = calloc(1, sizeof *n);
     if (!n) {
         no_memory(e);

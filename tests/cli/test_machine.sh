@@ -36,6 +36,15 @@ prints "d weight"
 succeeds bench gemm --model stories260k --columns 16 --time 0 --precision bf16 --products library --json
 for key in m n k ms gflops peak_gflops of_peak; do less 0 "$(number $key)" || fail "\"$key\" is missing"; done
 for key in weight product precision kernel transpose_a transpose_b; do prints "\"$key\":"; done
+succeeds bench generate --model stories260k --prompt 40 --tokens 3 --repeat 2 --precision int8
+prints "of weights"
+succeeds bench generate --model stories260k --prompt 2 --tokens 2 --repeat 1 --threads 1 --json
+for key in prompt_tokens new_tokens median tokens_per_second prompt_tokens_per_second peak_gflops read_gbs weight_gbs \
+  decode_of_bandwidth prompt_of_peak load_ms first_ms; do
+  less 0 "$(number $key)" || fail "\"$key\" is missing"
+done
+fails 1 "no_such_model" bench generate --model no_such_model
+fails 1 "int8 is for generating" bench train --model stories260k --precision int8
 fails 1 "amx cannot be had here in fp32" bench gemm --precision fp32 --products amx
 fails 2 "expected one of" bench gemm --model gpt2
 echo fine

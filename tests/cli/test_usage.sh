@@ -32,7 +32,7 @@ fails 2 '--lr: expected a number from 0 to 1e+06, found "nan"' train --lr nan
 fails 2 '--lr: expected a number from 0 to 1e+06, found "-1"' train --lr -1
 fails 2 '--validation: expected a number from 0 to 0.9, found "1"' train --validation 1
 fails 2 '--schedule: expected one of cosine|constant|wsd, found "linear"' train --schedule linear
-fails 2 '--precision: expected one of fp32|bf16|fp16, found "fp64"' info --precision fp64
+fails 2 '--precision: expected one of fp32|bf16|int8|fp16, found "fp64"' info --precision fp64
 fails 2 'expected a size like 500K, 2M or 1G of at least 1, found "2X"' data synth --size 2X
 fails 2 'found "0"' data synth --size 0
 fails 2 'found "-2M"' data synth --size -2M

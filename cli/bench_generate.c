@@ -1,0 +1,248 @@
+/* bench_generate.c - `anemone bench generate`: a prompt in one go and tokens one by one, against the processor's peak and
+ * the memory's speed. */
+#include "cli/commands.h"
+#include "cli/common.h"
+
+#include "anemone/generate.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/gemv.h"
+#include "base/peak.h"
+#include "base/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct bench {
+    ane_device *device;
+    ane_weights *weights;
+    ane_decoder *decoder;
+    int32_t prompt, tokens, repeat;
+    int32_t *ids;
+    float *logits;
+    double load_ms, first_ms;             /* weights; then the first call, in which things are made */
+    double *prompt_ms, *token_ms;         /* [repeat], [repeat * tokens] */
+    double matrix_bytes, position_bytes;  /* read for a token: weights; for every position before it */
+    double prompt_flops, peak, bandwidth; /* of products; measured now */
+} bench;
+
+static void free_bench(bench *b) {
+    ane_decoder_free(b->decoder);
+    ane_weights_free(b->weights);
+    ane_device_close(b->device);
+    free(b->ids);
+    free(b->logits);
+    free(b->prompt_ms);
+    free(b->token_ms);
+}
+
+/* ---- what must be done ------------------------------------------------------------------------------------------- */
+
+/* Numbers of all matrices that every token is multiplied with, the head's among them. */
+static double matrix_numbers(const ane_model_config *c, bool head) {
+    double wide = (double)c->n_heads * c->head_dim, narrow = (double)c->n_kv_heads * c->head_dim;
+    double block = c->dim * (2 * wide + 2 * narrow) + 3.0 * c->dim * c->hidden_dim;
+    return c->n_layers * block + (head ? (double)c->vocab_size * c->dim : 0);
+}
+
+static void set_work(bench *b) {
+    const ane_model_config *c = &b->weights->config;
+    ane_precision precision = ane_device_capabilities(b->device)->precision;
+    ane_gemv_format format = precision == ANE_BF16   ? ANE_GEMV_BF16
+                             : precision == ANE_INT8 ? ANE_GEMV_INT8
+                                                     : ANE_GEMV_F32;
+    double each = (double)ane_gemv_row_bytes(format, ANE_GEMV_GROUP) / ANE_GEMV_GROUP, n = b->prompt;
+    b->matrix_bytes = matrix_numbers(c, true) * each;
+    b->position_bytes = 2.0 * 4 * c->n_layers * c->n_kv_heads * c->head_dim;
+    b->prompt_flops = 2 * n * matrix_numbers(c, false) + 2.0 * c->vocab_size * c->dim +
+                      2.0 * c->n_layers * n * n * c->n_heads * c->head_dim; /* half of all pairs, twice */
+}
+
+static void measure_machine(bench *b) {
+    const ane_capabilities *c = ane_device_capabilities(b->device);
+    bool bf16 = c->precision == ANE_BF16 || c->precision == ANE_INT8;
+    double vectors = bf16 ? ane_peak_bf16_flops(c->threads) : ane_peak_flops(c->threads),
+           tiles = bf16 ? ane_peak_tile_flops(c->threads) : 0,
+           read = ane_peak_read_of(c->threads, (int64_t)b->matrix_bytes);
+    double peak = tiles > vectors ? tiles : vectors;
+    if (peak > b->peak) b->peak = peak;
+    if (read > b->bandwidth) b->bandwidth = read;
+}
+
+/* ---- running ----------------------------------------------------------------------------------------------------- */
+
+static bool load(const cli_args *args, bench *b, ane_error *e) {
+    const char *model = cli_string(args, "model");
+    double start = ane_clock_ms();
+    if (ane_path_exists(model)) {
+        b->weights = ane_weights_load(model, e);
+    } else {
+        ane_model_config c;
+        if (!ane_model_preset(&c, model, e)) return ane_hint(e, "--model is a preset, or a path to weights");
+        if (c.max_seq < b->prompt + b->tokens) c.max_seq = b->prompt + b->tokens; /* only the time matters */
+        b->weights = ane_weights_new(&c, e);
+        if (b->weights) ane_weights_init(b->weights, 0);
+    }
+    b->load_ms = ane_clock_ms() - start;
+    return b->weights != NULL;
+}
+
+static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
+    b->prompt = (int32_t)cli_int(args, "prompt");
+    b->tokens = (int32_t)cli_int(args, "tokens");
+    b->repeat = (int32_t)cli_int(args, "repeat");
+    if (!load(args, b, e) || !(b->device = cli_open_device(args, e))) return false;
+    int32_t vocab = b->weights->config.vocab_size;
+    size_t positions = (size_t)b->prompt + (size_t)b->tokens;
+    b->ids = calloc(positions, sizeof *b->ids);
+    b->logits = calloc((size_t)vocab, sizeof *b->logits);
+    b->prompt_ms = calloc((size_t)b->repeat, sizeof(double));
+    b->token_ms = calloc((size_t)b->repeat * (size_t)b->tokens, sizeof(double));
+    if (!b->ids || !b->logits || !b->prompt_ms || !b->token_ms)
+        return ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory");
+    ane_rng rng = ane_rng_new(0, 0);
+    for (size_t i = 0; i < positions; i++) b->ids[i] = (int32_t)ane_rng_below(&rng, (uint64_t)vocab);
+    set_work(b);
+    double start = ane_clock_ms();
+    b->decoder = ane_decoder_new(b->device, b->weights, (int32_t)positions, e);
+    bool ok = b->decoder && ane_decoder_feed(b->decoder, b->prompt, b->ids, b->logits, e);
+    b->first_ms = ane_clock_ms() - start;
+    return ok;
+}
+
+/* One sequence: its prompt, then its tokens. `round` -1 is not kept: passes are made in it. */
+static bool run_sequence(bench *b, int32_t round, ane_error *e) {
+    ane_decoder_reset(b->decoder);
+    double start = ane_clock_ms();
+    if (!ane_decoder_feed(b->decoder, b->prompt, b->ids, b->logits, e)) return false;
+    if (round >= 0) b->prompt_ms[round] = ane_clock_ms() - start;
+    for (int32_t i = 0; i < b->tokens; i++) {
+        start = ane_clock_ms();
+        if (!ane_decoder_feed(b->decoder, 1, &b->ids[b->prompt + i], b->logits, e)) return false;
+        if (round >= 0) b->token_ms[round * b->tokens + i] = ane_clock_ms() - start;
+    }
+    return true;
+}
+
+static bool run_all(bench *b, ane_error *e) {
+    if (!run_sequence(b, -1, e)) return false;
+    for (int32_t i = 0; i < b->repeat; i++) {
+        measure_machine(b);
+        if (!run_sequence(b, i, e)) return false;
+    }
+    return true;
+}
+
+/* ---- telling ----------------------------------------------------------------------------------------------------- */
+
+static double median_of(const json_t *spread) {
+    return json_real_value(json_object_get(spread, "median"));
+}
+
+static json_t *result(const cli_args *args, bench *b) {
+    const ane_capabilities *c = ane_device_capabilities(b->device);
+    json_t *prompt = cli_json_spread(b->prompt_ms, b->repeat),
+           *token = cli_json_spread(b->token_ms, b->repeat * b->tokens);
+    double prompt_ms = median_of(prompt), token_ms = median_of(token),
+           gbs = 1e-6 * b->matrix_bytes / token_ms, cache = b->position_bytes * (b->prompt + 0.5 * b->tokens),
+           gflops = 1e-6 * b->prompt_flops / prompt_ms;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:o, s:o}", "system",
+        "anemone " ANEMONE_VERSION, "device", c->description, "model", cli_string(args, "model"), "precision",
+        ane_precision_name(c->precision), "threads", c->threads, "prompt_tokens", b->prompt, "new_tokens",
+        b->tokens, "load_ms", b->load_ms, "first_ms", b->first_ms, "prompt_ms", prompt, "token_ms", token);
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"prompt_tokens_per_second", 1e3 * b->prompt / prompt_ms}, {"prompt_gflops", gflops},
+        {"peak_gflops", 1e-9 * b->peak}, {"prompt_of_peak", 1e9 * gflops / b->peak},
+        {"tokens_per_second", 1e3 / token_ms}, {"weight_megabytes", 1e-6 * b->matrix_bytes},
+        {"weight_gbs", gbs}, {"cache_megabytes", 1e-6 * cache}, {"read_gbs", 1e-9 * b->bandwidth},
+        {"decode_of_bandwidth", 1e9 * gbs / b->bandwidth}};
+    for (size_t i = 0; o && i < sizeof numbers / sizeof *numbers; i++)
+        json_object_set_new(o, numbers[i].name, json_real(numbers[i].value));
+    return o;
+}
+
+static double number(const json_t *o, const char *name) {
+    return json_real_value(json_object_get(o, name));
+}
+
+static void print_result(const json_t *o) {
+    printf("%s: %s, %s, %lld threads\n", json_string_value(json_object_get(o, "system")),
+        json_string_value(json_object_get(o, "model")), json_string_value(json_object_get(o, "precision")),
+        json_integer_value(json_object_get(o, "threads")));
+    printf("  prompt  %5lld tokens %9.2f ms %9.0f tokens/s %9.0f GFLOP/s, %.0f%% of a peak of %.0f\n",
+        json_integer_value(json_object_get(o, "prompt_tokens")), median_of(json_object_get(o, "prompt_ms")),
+        number(o, "prompt_tokens_per_second"), number(o, "prompt_gflops"), 1e2 * number(o, "prompt_of_peak"),
+        number(o, "peak_gflops"));
+    printf("  decode  %5lld tokens %9.2f ms %9.1f tokens/s %9.1f GB/s of weights, %.0f%% of %.1f GB/s read\n",
+        json_integer_value(json_object_get(o, "new_tokens")), median_of(json_object_get(o, "token_ms")),
+        number(o, "tokens_per_second"), number(o, "weight_gbs"), 1e2 * number(o, "decode_of_bandwidth"),
+        number(o, "read_gbs"));
+    printf("  weights loaded or made in %.0f ms, first prompt in %.0f ms more\n", number(o, "load_ms"),
+        number(o, "first_ms"));
+}
+
+static int run(const cli_args *args, ane_error *e) {
+    bench b = {0};
+    bool ok = open_bench(args, &b, e) && run_all(&b, e);
+    if (ok) {
+        json_t *o = result(args, &b);
+        if (!cli_flag(args, "json"))
+            print_result(o);
+        else
+            cli_put_json(json_incref(o));
+        json_decref(o);
+    }
+    free_bench(&b);
+    return ok ? CLI_OK : CLI_FAILED;
+}
+
+static const cli_option options[] = {
+    {.name = "model",
+        .letter = 'm',
+        .kind = CLI_STRING,
+        .value = "MODEL",
+        .fallback = "stories15m",
+        .help = "a preset with random weights (stories15m, stories110m, ...), or a path to weights"},
+    {.name = "prompt",
+        .letter = 'p',
+        .kind = CLI_INT,
+        .value = "N",
+        .fallback = "256",
+        CLI_BETWEEN(1, 65536),
+        .help = "tokens of the prompt"},
+    {.name = "tokens",
+        .letter = 'n',
+        .kind = CLI_INT,
+        .value = "N",
+        .fallback = "32",
+        CLI_BETWEEN(1, 65536),
+        .help = "tokens behind it, one by one"},
+    {.name = "repeat",
+        .letter = 'r',
+        .kind = CLI_INT,
+        .value = "N",
+        .fallback = "3",
+        CLI_BETWEEN(1, 1000),
+        .help = "sequences that are timed, behind one that is not"},
+    {.name = "json", .kind = CLI_FLAG, .help = "print one JSON object"},
+    CLI_DEVICE_OPTIONS,
+    {0},
+};
+
+const cli_command cli_bench_generate = {
+    .name = "bench generate",
+    .summary = "time prompts and decoding against peak and memory",
+    .synopsis = (const char *const[]){"[--model MODEL] [options]", NULL},
+    .description =
+        "Medians. Decoding is bound by reading every weight once for a token: GB/s are of weights alone (the "
+        "key "
+        "and value cache comes on top), beside what the same threads read of an array as large, measured "
+        "between the sequences. Operations of the "
+        "prompt are 2 per multiply-add of every product, attention to what is before a token included.",
+    .options = options,
+    .examples = (const char *const[]){"anemone bench generate --model stories110m --precision bf16",
+        "decode and prefill of 110 million weights of two bytes", NULL},
+    .run = run,
+};
