@@ -2,6 +2,7 @@
 #include "model/golden.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,57 @@ static void cuts_change_nothing(void **state) {
     ane_decoder_free(decoder);
     ane_weights_free(w);
     ane_device_close(device);
+}
+
+/* A sequence that outgrows the cache twice, in every precision: the network's logits in fp32, within a share of the largest.
+ * Rounding one operand to bf16 costs 2^-9 of it, to int8 half of 1/127 of its group's largest; both at random signs over
+ * sums of 64 and more, five layers deep. */
+static void growing(void **state) {
+    (void)state;
+    enum { LENGTH = 300 };
+    ane_error e = {0};
+    ane_model_config c;
+    assert_ok(ane_model_preset(&c, "stories260k", &e), &e);
+    ane_weights *w = ane_weights_new(&c, &e);
+    assert_ok(w, &e);
+    ane_weights_init(w, 3);
+    static int32_t tokens[LENGTH];
+    for (int i = 0; i < LENGTH; i++) tokens[i] = (i * 37 + i / 7) % c.vocab_size;
+    float *expected = malloc(sizeof(float) * LENGTH * (size_t)c.vocab_size),
+          *logits = malloc(sizeof(float) * (size_t)c.vocab_size);
+    ane_device *exact = ane_device_open("cpu:threads=1,products=library", &e);
+    ane_network *network = ane_network_new(exact, w, NULL, 1, LENGTH, NULL, &e);
+    assert_ok(network && ane_network_logits(network, tokens, expected, &e), &e);
+    static const struct {
+        const char *device;
+        float share;
+    } cases[] = {{"cpu:threads=1", 1e-4f}, {"cpu:threads=1,vectors=baseline", 1e-4f},
+        {"cpu:threads=1,precision=bf16", 0.02f}, {"cpu:threads=1,precision=int8", 0.03f},
+        {"cpu:precision=int8,vectors=baseline,threads=1", 0.03f}, {"cpu:threads=1,precision=fp16", 0.01f}};
+    const int32_t cuts[] = {100, 1, 20, 1, 1, 5, 1, 125, 1, 1, 1, 40, 1, 2};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ane_device *device = ane_device_open(cases[i].device, &e);
+        ane_decoder *decoder = ane_decoder_new(device, w, LENGTH, &e);
+        assert_ok(decoder, &e);
+        for (size_t k = 0, at = 0; k < sizeof cuts / sizeof *cuts; k++) {
+            assert_ok(ane_decoder_feed(decoder, cuts[k], tokens + at, logits, &e), &e);
+            at += (size_t)cuts[k];
+            const float *right = expected + (at - 1) * (size_t)c.vocab_size;
+            float largest = 0;
+            for (int v = 0; v < c.vocab_size; v++) largest = fmaxf(largest, fabsf(right[v]));
+            for (int v = 0; v < c.vocab_size; v++)
+                if (!(fabsf(logits[v] - right[v]) <= cases[i].share * largest))
+                    fail_msg("%s: logit %d after %zu tokens is %g, expected %g (largest %g)", cases[i].device,
+                        v, at, (double)logits[v], (double)right[v], (double)largest);
+        }
+        ane_decoder_free(decoder);
+        ane_device_close(device);
+    }
+    ane_network_free(network);
+    ane_device_close(exact);
+    ane_weights_free(w);
+    free(expected);
+    free(logits);
 }
 
 static void refused(void **state) {
@@ -122,6 +174,7 @@ static void llama2c(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cuts_change_nothing),
+        cmocka_unit_test(growing),
         cmocka_unit_test(refused),
         cmocka_unit_test(llama2c),
     };
