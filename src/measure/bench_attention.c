@@ -268,6 +268,10 @@ static void cases(ane_bench *b, json_t *list) {
                 "head_dim", 64, "hidden", 2048, "positions", positions[k], "causal", ways[i].causal);
             ane_case_add(list, config, "%s-%d", ways[i].name, positions[k]);
         }
+    ane_case_add(list, /* as recorded of the E5 path: one head */
+        json_pack("{s:s, s:i, s:i, s:i, s:i, s:b}", "way", "sdpa", "heads", 1, "head_dim", 64, "hidden", 64,
+            "positions", 256, "causal", false),
+        "sdpa 1x256x64");
 }
 
 static bool run(ane_bench *b, json_t *row, ane_error *e) {

@@ -101,7 +101,7 @@ static bool with_quality(ane_raw *r, json_t *row, ane_error *e) {
     if (!ane_raw_refresh(r, 0, e) || !ane_raw_run(r, &first, e) ||
         !ane_bench_possible(r->bench, &s, first.device_ms, e))
         return false;
-    ane_row_metric(row, "first_call_ms", first.host_ms);
+    ane_row_metric(row, "first_ms", first.host_ms);
     return ane_raw_measure(r, row, e);
 }
 

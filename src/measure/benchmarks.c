@@ -18,5 +18,7 @@ const ane_benchmark *const ane_benchmarks[] = {
     &ane_bench_dynamic,
     &ane_bench_pipeline,
     &ane_bench_train,
+    &ane_bench_single_layer,
+    &ane_bench_generate,
     NULL,
 };

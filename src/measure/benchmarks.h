@@ -15,5 +15,7 @@ extern const ane_benchmark ane_bench_attention;
 extern const ane_benchmark ane_bench_int8, ane_bench_quant;
 extern const ane_benchmark ane_bench_dynamic, ane_bench_pipeline;
 extern const ane_benchmark ane_bench_train;
+extern const ane_benchmark ane_bench_single_layer;
+extern const ane_benchmark ane_bench_generate;
 
 #endif
