@@ -1,4 +1,5 @@
 /* bench.c - `anemone bench NAME`: the benchmarks of src/measure, one, or all of them. */
+#include "cli/bench.h"
 #include "cli/bench_beside.h"
 #include "cli/bench_table.h"
 #include "cli/commands.h"
@@ -188,13 +189,9 @@ static bool print_end(const progress *p, bool json, ane_error *e) {
     return !p->before || cli_print_comparison(results, p->before, e);
 }
 
-static int run(const cli_args *args, ane_error *e) {
+int cli_bench_run(const cli_args *args, const char *name, ane_error *e) {
     suite s = {.n = 0};
-    if (args->n_words == 0) {
-        list();
-        return CLI_OK;
-    }
-    if (!choose(&s, args->words[0], e)) return CLI_USAGE;
+    if (!choose(&s, name, e)) return CLI_USAGE;
     progress p = {.out = cli_string(args, "out"), .terminal = isatty(STDERR_FILENO)};
     p.bench = open_beside(args, &p, e) ? open_bench(args, &s, &p, e) : NULL;
     if (!p.bench) {
@@ -217,33 +214,14 @@ static int run(const cli_args *args, ane_error *e) {
     return ok && !failed ? CLI_OK : CLI_FAILED;
 }
 
+static int run(const cli_args *args, ane_error *e) {
+    if (args->n_words > 0) return cli_bench_run(args, args->words[0], e);
+    list();
+    return CLI_OK;
+}
+
 static const cli_option options[] = {
-    {.name = "out",
-        .letter = 'o',
-        .kind = CLI_PATH,
-        .value = "FILE",
-        .help = "keep the results here, after every case; what is there already is not measured again"},
-    {.name = "json", .kind = CLI_FLAG, .help = "print the results file instead of tables"},
-    {.name = "recorded",
-        .kind = CLI_FLAG,
-        .help = "print what others have recorded beside it, a column for each machine"},
-    {.name = "compare",
-        .kind = CLI_PATH,
-        .value = "FILE",
-        .help = "print what changed since these earlier results, and whether that is noise"},
-    {.name = "quick", .kind = CLI_FLAG, .help = "only cases that take a moment, briefly"},
-    {.name = "case", .kind = CLI_STRING, .value = "TEXT", .help = "only cases whose name contains this"},
-    {.name = "time",
-        .kind = CLI_FLOAT,
-        .value = "S",
-        CLI_BETWEEN(0.001, 86400),
-        .help = "seconds of repetitions for each case (default: 2; quick: 0.3)"},
-    {.name = "ci",
-        .kind = CLI_FLOAT,
-        .value = "PERCENT",
-        .fallback = "2",
-        CLI_BETWEEN(0.001, 100),
-        .help = "or fewer, when half the 95 % confidence interval of the median is below this"},
+    CLI_BENCH_OPTIONS,
     CLI_DEVICE_OPTIONS,
     {0},
 };

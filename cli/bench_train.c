@@ -1,12 +1,12 @@
 /* bench_train.c - `anemone bench train`: how long a training step takes. */
+#include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/profile.h"
 #include "cli/recipes.h"
 
-#include "anemone/train.h"
 #include "base/clock.h"
-#include "base/random.h"
+#include "measure/training.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,88 +19,48 @@ enum { STEP, FORWARD, BACKWARD, OPTIMIZER, N_TIMES };
 static const char *const time_names[N_TIMES] = {"step_ms", "forward_ms", "backward_ms", "optimizer_ms"};
 
 typedef struct bench {
-    ane_device *device;
-    ane_weights *weights, *gradients;
-    ane_adamw *optimizer;
-    ane_network *network;
-    int32_t batch, seq, *tokens, *targets;
+    ane_training t;
     int64_t steps;
-    double *ms[N_TIMES]; /* steps each */
-    double loss;
+    double *ms[N_TIMES];       /* steps each */
     ane_network_timers timers; /* of all steps */
 } bench;
 
 static void free_bench(bench *b) {
-    ane_network_free(b->network);
-    ane_adamw_free(b->optimizer);
-    ane_weights_free(b->gradients);
-    ane_weights_free(b->weights);
-    ane_device_close(b->device);
-    free(b->tokens);
-    free(b->targets);
+    ane_training_close(&b->t);
     for (int i = 0; i < N_TIMES; i++) free(b->ms[i]);
 }
 
-/* Random tokens; each one's target is the next, as the peer has it. */
-static bool make_batch(bench *b, int32_t vocab, ane_error *e) {
-    size_t n = (size_t)b->batch * (size_t)b->seq;
-    b->tokens = calloc(n, sizeof *b->tokens);
-    b->targets = calloc(n, sizeof *b->targets);
-    if (!b->tokens || !b->targets) return ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory");
-    ane_rng rng = ane_rng_new(0, 0);
-    for (size_t i = 0; i < n; i++) b->tokens[i] = (int32_t)ane_rng_below(&rng, (uint64_t)vocab);
-    for (size_t i = 0; i < n; i++) {
-        size_t row = i / (size_t)b->seq * (size_t)b->seq;
-        b->targets[i] = b->tokens[row + (i - row + 1) % (size_t)b->seq];
-    }
-    for (int i = 0; i < N_TIMES; i++) {
-        b->ms[i] = calloc((size_t)b->steps, sizeof(double));
-        if (!b->ms[i]) return ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory");
-    }
-    return true;
-}
-
 static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
-    const ane_adamw_options adamw = {
-        .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1, .clip = 1};
     ane_model_config c;
-    b->batch = (int32_t)cli_int(args, "batch");
-    b->seq = (int32_t)cli_int(args, "seq");
-    b->steps = cli_int(args, "steps");
-    if (!ane_model_preset(&c, cli_string(args, "model"), e)) return false;
-    if (c.max_seq < b->seq) c.max_seq = b->seq; /* only the time matters: rotary embedding has no end */
     const char *weights;
     char spec[640];
     ane_placement placement;
+    b->steps = cli_int(args, "steps");
+    if (!ane_model_preset(&c, cli_string(args, "model"), e)) return false;
     if (!cli_read_placement(args, &placement, &weights, e) ||
         !cli_device_spec(args, weights, spec, sizeof spec, e) ||
         (cli_flag(args, "profile") && !cli_profile_spec(spec, sizeof spec, e)))
         return false;
-    cli_place_threads(args);
-    b->device = ane_device_open(spec, e);
-    if (!b->device || !make_batch(b, c.vocab_size, e)) return false;
-    b->weights = ane_weights_new(&c, e);
-    b->gradients = b->weights ? ane_weights_new(&c, e) : NULL;
-    b->optimizer = b->gradients ? ane_adamw_new(&c, &adamw, e) : NULL;
-    if (!b->optimizer) return false;
-    ane_weights_init(b->weights, 0);
-    b->network = ane_network_new(b->device, b->weights, b->gradients, b->batch, b->seq, &placement, e);
-    return b->network != NULL;
+    for (int i = 0; i < N_TIMES; i++) {
+        b->ms[i] = calloc((size_t)b->steps, sizeof(double));
+        if (!b->ms[i]) return ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory");
+    }
+    return ane_training_open(
+        &b->t, spec, &c, (int32_t)cli_int(args, "batch"), (int32_t)cli_int(args, "seq"), &placement, e);
 }
 
-static bool run_step(bench *b, int threads, double ms[N_TIMES], ane_error *e) {
-    double start = ane_clock_ms();
-    ane_network_timers_reset(b->network);
-    if (!ane_network_loss(b->network, b->tokens, b->targets, 1, &b->loss, e)) return false;
-    double optimizer = ane_clock_ms();
-    double norm = ane_adamw_update(b->optimizer, b->weights, b->gradients, 1, 5e-4, threads);
-    if (!isfinite(norm)) return ane_fail(e, ANE_ERROR_NUMERIC, "bench", "the gradient is not finite");
-    if (!ane_network_weights_changed(b->network, e)) return false;
-    double end = ane_clock_ms();
-    ane_network_timers t = ane_network_timers_get(b->network);
+static bool run_step(bench *b, ane_network_timers *timers, double ms[N_TIMES], ane_error *e) {
+    const double start = ane_clock_ms();
+    ane_training_times micro, part;
+    if (!ane_training_micro_step(&b->t, &micro, e)) return false;
+    const double optimizer = ane_clock_ms();
+    if (!ane_training_optimize(&b->t, &part, e) || !ane_training_tell(&b->t, &part, e)) return false;
+    const double end = ane_clock_ms();
+    const ane_network_timers *n = timers;
+    *timers = micro.network;
     ms[STEP] = end - start;
-    ms[FORWARD] = t.embedding + t.forward + t.head + t.loss;
-    ms[BACKWARD] = t.backward + t.norms + t.products + t.waiting + t.scatter;
+    ms[FORWARD] = n->embedding + n->forward + n->head + n->loss;
+    ms[BACKWARD] = n->backward + n->norms + n->products + n->waiting + n->scatter;
     ms[OPTIMIZER] = end - optimizer;
     return true;
 }
@@ -113,13 +73,13 @@ static void add_timers(ane_network_timers *sum, ane_network_timers t) {
 }
 
 static bool run_steps(bench *b, ane_error *e) {
-    int threads = ane_device_capabilities(b->device)->threads;
     for (int64_t i = -WARM_UP; i < b->steps; i++) {
         double ms[N_TIMES] = {0};
-        if (i == 0) ane_device_profile_reset(b->device);
-        if (!run_step(b, threads, ms, e)) return false;
+        ane_network_timers timers;
+        if (i == 0) ane_device_profile_reset(b->t.device);
+        if (!run_step(b, &timers, ms, e)) return false;
         for (int k = 0; i >= 0 && k < N_TIMES; k++) b->ms[k][i] = ms[k];
-        if (i >= 0) add_timers(&b->timers, ane_network_timers_get(b->network));
+        if (i >= 0) add_timers(&b->timers, timers);
     }
     return true;
 }
@@ -135,18 +95,18 @@ static double peak_rss_mib(void) {
 }
 
 static json_t *result(const cli_args *args, bench *b) {
-    const ane_capabilities *c = ane_device_capabilities(b->device);
-    const ane_model_config *m = &b->weights->config;
+    const ane_capabilities *c = ane_device_capabilities(b->t.device);
+    const ane_model_config *m = &b->t.weights->config;
     json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:i, s:I, s:I, s:f, s:f}", "system",
         "anemone " ANEMONE_VERSION, "device", c->description, "model", cli_string(args, "model"), "batch",
-        b->batch, "seq", b->seq, "precision", ane_precision_name(c->precision), "threads", c->threads,
+        b->t.batch, "seq", b->t.seq, "precision", ane_precision_name(c->precision), "threads", c->threads,
         "parameters", (json_int_t)ane_model_parameter_count(m), "steps", (json_int_t)b->steps, "final_loss",
-        b->loss, "lnV", log(m->vocab_size));
+        b->t.loss, "lnV", log(m->vocab_size));
     for (int i = 0; o && i < N_TIMES; i++)
         json_object_set_new(o, time_names[i], cli_json_spread(b->ms[i], (int)b->steps));
     double ms = json_real_value(json_object_get(json_object_get(o, "step_ms"), "median"));
-    json_object_set_new(o, "tokens_per_second", json_real(1e3 * b->batch * b->seq / ms));
-    json_object_set_new(o, "gflops", json_real(ane_network_step_flops(b->network) / ms / 1e6));
+    json_object_set_new(o, "tokens_per_second", json_real(1e3 * b->t.batch * b->t.seq / ms));
+    json_object_set_new(o, "gflops", json_real(ane_network_step_flops(b->t.network) / ms / 1e6));
     json_object_set_new(o, "peak_rss_mib", json_integer((json_int_t)peak_rss_mib()));
     return o;
 }
@@ -159,18 +119,18 @@ static double sum_of(const double *x, int64_t n) {
 
 /* What the host does beside the device's plans, and what it must do at least. */
 static json_t *profile(const bench *b, ane_error *e) {
-    const ane_model_config *m = &b->weights->config;
-    double parameters = (double)ane_model_parameter_count(m), columns = (double)b->batch * b->seq;
+    const ane_model_config *m = &b->t.weights->config;
+    double parameters = (double)ane_model_parameter_count(m), columns = (double)b->t.batch * b->t.seq;
     double logits = columns * m->vocab_size, x = columns * m->dim, n = (double)b->steps;
     const cli_host_work host[] = {
         {"embedding", 0, 8 * x, b->timers.embedding / n},
         {"loss", 0, 8 * logits, b->timers.loss / n},
-        {"weight gradients", ane_network_product_flops(b->network), 8 * parameters, b->timers.products / n},
+        {"weight gradients", ane_network_product_flops(b->t.network), 8 * parameters, b->timers.products / n},
         {"embedding's gradient", 0, 12 * x, b->timers.scatter / n},
         {"optimizer", 0, 28 * parameters, sum_of(b->ms[OPTIMIZER], b->steps) / n},
     };
     return cli_profile(
-        b->device, b->steps, sum_of(b->ms[STEP], b->steps) / n, (int)(sizeof host / sizeof *host), host, e);
+        b->t.device, b->steps, sum_of(b->ms[STEP], b->steps) / n, (int)(sizeof host / sizeof *host), host, e);
 }
 
 static void print_result(const json_t *o) {
@@ -191,7 +151,7 @@ static void print_result(const json_t *o) {
         json_integer_value(json_object_get(o, "peak_rss_mib")));
 }
 
-static int run(const cli_args *args, ane_error *e) {
+static int run_one(const cli_args *args, ane_error *e) {
     bench b = {0};
     bool ok = open_bench(args, &b, e) && run_steps(&b, e);
     json_t *steps = ok && cli_flag(args, "profile") ? profile(&b, e) : NULL;
@@ -210,6 +170,26 @@ static int run(const cli_args *args, ane_error *e) {
     json_decref(steps);
     free_bench(&b);
     return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* Options that ask for one step, timed; without any, the benchmark's cases are. */
+static const char *const own[] = {
+    "model", "batch", "seq", "steps", "profile", "recipe", "weights", "head", "norms-backward", "dw"};
+static const char *const others[] = {"out", "recorded", "compare", "quick", "case", "time", "ci"};
+
+static const char *first_given(const cli_args *args, const char *const *names, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (cli_given(args, names[i])) return names[i];
+    return NULL;
+}
+
+static int run(const cli_args *args, ane_error *e) {
+    const char *step = first_given(args, own, sizeof own / sizeof *own);
+    const char *cases = first_given(args, others, sizeof others / sizeof *others);
+    if (!step) return cli_bench_run(args, "train", e);
+    if (!cases) return run_one(args, e);
+    cli_usage_error(e, "bench train", "--%s times one step, --%s is for the benchmark's cases", step, cases);
+    return CLI_USAGE;
 }
 
 static const cli_option options[] = {
@@ -244,7 +224,7 @@ static const cli_option options[] = {
     {.name = "profile",
         .kind = CLI_FLAG,
         .help = "every step of the device's plans against its own bound, sorted by time lost (CPU)"},
-    {.name = "json", .kind = CLI_FLAG, .help = "print one JSON object"},
+    CLI_BENCH_OPTIONS,
     CLI_DEVICE_OPTIONS,
     CLI_WEIGHTS_OPTION,
     CLI_PLACEMENT_OPTIONS,
@@ -253,14 +233,20 @@ static const cli_option options[] = {
 
 const cli_command cli_bench_train = {
     .name = "bench train",
-    .summary = "time a training step",
-    .synopsis = (const char *const[]){"[--model PRESET] [options]", NULL},
-    .description = "Times whole training steps (forward, backward, AdamW) on random tokens: medians, and "
-                   "what they come to in "
-                   "tokens/s, GFLOP/s (products only, 2 per multiply-add) and peak memory of this process.",
+    .summary = "time a training step: one, or by every design of the field",
+    .synopsis = (const char *const[]){"[options]", "--model PRESET [options]", NULL},
+    .description =
+        "Without options of its own, the benchmark's cases: the designs of the field as recipes, with the "
+        "efficiency report. With one of them (--model, --batch, --seq, --steps, --recipe, --weights, "
+        "--head, --norms-backward, --dw, --profile), "
+        "times whole training steps (forward, backward, AdamW) on random tokens: medians, and "
+        "what they come to in "
+        "tokens/s, GFLOP/s (products only, 2 per multiply-add) and peak memory of this process.",
     .options = options,
     .examples =
         (const char *const[]){"anemone bench train --model stories110m --batch 1 --seq 256 --steps 12 --json",
-            "one object for a program to read", NULL},
+            "one object for a program to read",
+            "anemone bench train --device ane:emulator,chip=m4-max --recorded",
+            "the field's recipes on an emulated chip, beside what was recorded of it", NULL},
     .run = run,
 };

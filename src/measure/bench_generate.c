@@ -146,7 +146,8 @@ static void cases(ane_bench *b, json_t *list) {
         const char *model;
         int prompt, more;
         bool quick;
-    } all[] = {{"stories15m", 64, 16, true}, {"stories15m", 224, 32, false}, {"stories110m", 256, 16, false}};
+    } all[] = {{"stories260k", 64, 16, true}, {"stories15m", 64, 16, false}, {"stories15m", 224, 32, false},
+        {"stories110m", 256, 16, false}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (b->options.quick && !all[i].quick) continue;
         json_t *config = json_pack(

@@ -211,23 +211,29 @@ static json_t *config(const char *model, int seq, int accumulate) {
         "{s:s, s:i, s:i, s:i}", "model", model, "batch", 1, "seq", seq, "accumulate", accumulate);
 }
 
-static void recipe_cases(const char *model, json_t *list) {
+static void recipe_cases(const char *model, int seq, bool quick, json_t *list) {
     int n;
     const ane_recipe *recipes = ane_recipes(&n);
     for (int i = 0; i < n; i++) {
-        json_t *c = config(model, 256, RECORDED_ACCUMULATION);
+        if (quick && strcmp(recipes[i].name, "static") != 0 && strcmp(recipes[i].name, "packed") != 0) continue;
+        json_t *c = config(model, seq, RECORDED_ACCUMULATION);
         json_object_set_new(c, "recipe", json_string(recipes[i].name));
         ane_case_add(list, c, "%s-%s", recipes[i].name, model);
     }
 }
 
 static void cases(ane_bench *b, json_t *list) {
-    static const char *const models[] = {"stories15m", "stories110m"}; /* quick: the first */
-    for (int i = 0; i < (b->options.quick ? 1 : 2); i++) {
+    static const struct {
+        const char *name;
+        int seq;
+        bool quick;
+    } models[] = {{"stories260k", 64, true}, {"stories15m", 256, false}, {"stories110m", 256, false}};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        if (b->options.quick != models[i].quick) continue;
         if (on_cpu(b))
-            ane_case_add(list, config(models[i], 256, 1), "%s", models[i]);
+            ane_case_add(list, config(models[i].name, models[i].seq, 1), "%s", models[i].name);
         else
-            recipe_cases(models[i], list);
+            recipe_cases(models[i].name, models[i].seq, models[i].quick, list);
     }
 }
 
