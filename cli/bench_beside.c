@@ -84,7 +84,9 @@ static void put_table(const json_t *results, const char *benchmark, const json_t
     bool modelled = json_is_true(json_object_get(json_object_get(results, "device"), "emulated"));
     printf("\n%s, ours beside recorded (%s)\n  %-*s  %9s", benchmark, v->title, name, "case",
         modelled ? "MODELLED" : "ours");
-    json_array_foreach(columns, i, document) printf("  %*s", width_of(document), label_of(document));
+    json_array_foreach(columns, i, document) {
+        printf("  %*s", width_of(document), label_of(document));
+    }
     puts("");
     json_array_foreach(ane_results_rows(results), k, row) {
         if (!is_of(row, benchmark)) continue;

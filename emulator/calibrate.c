@@ -128,8 +128,7 @@ static json_t *rows_with(const json_t *recorded, const char *mark, const char *t
     size_t i;
     json_array_foreach(json_object_get(recorded, "rows"), i, row) {
         if (!json_object_get(row, mark)) continue;
-        const json_t *machine =
-            json_object_get(machines, json_string_value(json_object_get(row, "machine")));
+        const json_t *machine = json_object_get(machines, json_string_value(json_object_get(row, "machine")));
         const json_t *source = json_object_get(row, "source");
         json_t *flat = json_object();
         json_object_set(flat, "chip", json_object_get(machine, "chip"));

@@ -42,7 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         bool ok = ane_documents_read(documents, fuzz_file(names[i], data, size), &e);
         fuzz_report_is(ok, &e);
         if (ok) {
-            json_array_foreach(documents, k, document) look_at(document);
+            json_array_foreach(documents, k, document) {
+                look_at(document);
+            }
             write_all(documents);
         }
         json_decref(documents);

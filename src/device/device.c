@@ -12,7 +12,8 @@
 static const ane_device_ops *const devices[] = {&ane_cpu_device, &ane_engine_device};
 enum { N_DEVICES = sizeof devices / sizeof *devices };
 
-static const char *const precision_names[] = {[ANE_FP32] = "fp32", [ANE_BF16] = "bf16", [ANE_INT8] = "int8", [ANE_FP16] = "fp16"};
+static const char *const precision_names[] = {
+    [ANE_FP32] = "fp32", [ANE_BF16] = "bf16", [ANE_INT8] = "int8", [ANE_FP16] = "fp16"};
 enum { N_PRECISIONS = sizeof precision_names / sizeof *precision_names };
 
 const char *ane_precision_name(ane_precision precision) {

@@ -65,9 +65,10 @@ static const field sram_fields[] = {{"weight_mb", "weights_mb"}, {"ms_per_eval",
     {"tflops", "tflops"}, {"gflops_per_mb", "gflops_per_mb"}, {NULL, NULL}};
 static const field peak_fields[] = {{"weight_mb", "weights_mb"}, {"ms_per_eval", "device_ms"},
     {"tflops", "tflops"}, {"gflops", "gflop"}, {NULL, NULL}};
-static const field training_fields[] = {{"ms_per_step", "device_ms"}, {"ane_tflops_sustained", "device_tflops"},
-    {"total_tflops", "total_tflops"}, {"ane_util_pct", "percent_of_15_8"}, {"compile_pct", "compile_percent"},
-    {"train_pct", "train_percent"}, {NULL, NULL}};
+static const field training_fields[] = {{"ms_per_step", "device_ms"},
+    {"ane_tflops_sustained", "device_tflops"}, {"total_tflops", "total_tflops"},
+    {"ane_util_pct", "percent_of_15_8"}, {"compile_pct", "compile_percent"}, {"train_pct", "train_percent"},
+    {NULL, NULL}};
 
 static bool check_integers(
     const json_t *entry, const char *place, const char *const *names, const char *path, ane_error *e) {
@@ -185,7 +186,8 @@ json_t *ane_community_document(const json_t *submission, const char *path, ane_e
     if (read_list(rows, benchmarks, "sram_probe", modelled, read_sram, path, e) &&
         read_list(rows, benchmarks, "inmem_peak", modelled, read_peak, path, e) &&
         read_training(rows, benchmarks, "training_cpu_classifier", "static-stories110m", modelled, path, e) &&
-        read_training(rows, benchmarks, "training_ane_classifier", "static-ane-stories110m", modelled, path, e))
+        read_training(
+            rows, benchmarks, "training_ane_classifier", "static-ane-stories110m", modelled, path, e))
         return document;
     json_decref(document);
     return NULL;

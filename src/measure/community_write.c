@@ -145,7 +145,8 @@ static json_t *system_of(const json_t *results, bool modelled) {
 json_t *ane_community_submission(const json_t *results, ane_error *e) {
     bool modelled = json_is_true(json_object_get(json_object_get(results, "device"), "emulated"));
     json_t *sram = entries(results, "sram-fine", "channels", sram_entry),
-           *peak = entries(results, "peak", "depth", peak_entry), *cpu = training_entry(results, "static-stories110m"),
+           *peak = entries(results, "peak", "depth", peak_entry),
+           *cpu = training_entry(results, "static-stories110m"),
            *ane = training_entry(results, "static-ane-stories110m"), *s = summary(sram, peak, cpu, ane);
     json_t *o = json_pack("{s:i, s:s, s:o, s:{s:o, s:o, s:o, s:o}, s:o}", "schema_version", 1, "timestamp",
         text_of(results, "created"), "system", system_of(results, modelled), "benchmarks", "sram_probe", sram,
