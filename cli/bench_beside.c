@@ -53,8 +53,9 @@ static json_t *columns_of(
     size_t i, k;
     json_array_foreach(recorded, i, document) {
         bool any = false;
-        json_array_foreach(ane_results_rows(results), k, row) any =
-            any || (is_of(row, benchmark) && number_in(ane_recorded_find(document, row), v));
+        json_array_foreach(ane_results_rows(results), k, row) {
+            any = any || (is_of(row, benchmark) && number_in(ane_recorded_find(document, row), v));
+        }
         if (any) json_array_append(list, document);
     }
     return list;
@@ -92,26 +93,29 @@ static void put_table(const json_t *results, const char *benchmark, const json_t
         if (!is_of(row, benchmark)) continue;
         printf("  %-*s", name, text(row, "case"));
         put_number(row, v, 9);
-        json_array_foreach(columns, i, document)
+        json_array_foreach(columns, i, document) {
             put_number(ane_recorded_find(document, row), v, width_of(document));
+        }
         puts("");
     }
 }
 
 /* Why there are question marks: each reason once. */
 static void put_reasons(const json_t *results, const char *benchmark, const json_t *columns) {
-    const char *told[MOST_REASONS];
+    const char *told[MOST_REASONS] = {NULL};
     int n = 0;
     size_t i, k;
     json_t *row, *document;
-    json_array_foreach(columns, i, document) json_array_foreach(ane_results_rows(results), k, row) {
-        const json_t *other = is_of(row, benchmark) ? ane_recorded_find(document, row) : NULL;
-        const char *why = text(other, "suspect");
-        int at = 0;
-        while (at < n && strcmp(told[at], why) != 0) at++;
-        if (!*why || at < n || n == MOST_REASONS) continue;
-        told[n++] = why;
-        printf("  ? %s, %s: %s\n", label_of(document), text(other, "case"), why);
+    json_array_foreach(columns, i, document) {
+        json_array_foreach(ane_results_rows(results), k, row) {
+            const json_t *other = is_of(row, benchmark) ? ane_recorded_find(document, row) : NULL;
+            const char *why = text(other, "suspect");
+            bool before = false;
+            for (int t = 0; t < n; t++) before = before || strcmp(told[t], why) == 0;
+            if (!*why || before || n == MOST_REASONS) continue;
+            told[n++] = why;
+            printf("  ? %s, %s: %s\n", label_of(document), text(other, "case"), why);
+        }
     }
 }
 
@@ -167,7 +171,9 @@ bool cli_print_comparison(const json_t *results, const json_t *before, ane_error
     if (*ane_compare_warning(results, before, warning, sizeof warning))
         printf("  not of the same: %s\n", warning);
     printf("  %-12s %-*s  %10s  %10s\n", "benchmark", width, "case", "before ms", "now ms");
-    json_array_foreach(list, i, x) put_change(x, width);
+    json_array_foreach(list, i, x) {
+        put_change(x, width);
+    }
     if (json_array_size(list) == 0) puts("  no case is in both");
     json_decref(list);
     return true;

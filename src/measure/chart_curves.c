@@ -193,7 +193,7 @@ static bool told_before(const ane_chart *c, int i) {
 
 /* The names of lines, at their right ends. */
 static void draw_labels(ane_page *p, const ane_chart *c, const frame *f) {
-    label labels[MOST_LABELS];
+    label labels[MOST_LABELS] = {{0}};
     int n = 0;
     for (int i = 0; i < c->n; i++) {
         const ane_chart_curve *curve = &c->curves[i];

@@ -85,7 +85,9 @@ static double largest(const json_t *list, const char *name) {
     size_t i;
     json_t *entry;
     double best = 0;
-    json_array_foreach(list, i, entry) best = fmax(best, json_number_value(json_object_get(entry, name)));
+    json_array_foreach(list, i, entry) {
+        best = fmax(best, json_number_value(json_object_get(entry, name)));
+    }
     return best;
 }
 

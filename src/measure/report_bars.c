@@ -54,7 +54,9 @@ static int documents_with(const ane_report *r, const char *benchmark) {
 static bool own_has(const ane_report *r, const char *benchmark) {
     size_t i;
     json_t *document;
-    json_array_foreach(r->own, i, document) if (ane_rows_of(document, benchmark) > 0) return true;
+    json_array_foreach(r->own, i, document) {
+        if (ane_rows_of(document, benchmark) > 0) return true;
+    }
     return false;
 }
 
@@ -119,10 +121,21 @@ static ane_bar *add_step(ane_bars *b, const ane_report *r, size_t i, const json_
     return bar;
 }
 
+/* What the field calls the parts of a step, in our words; others keep their names. */
+static const char *part_name(const char *theirs) {
+    static const char *const names[][2] = {{"ane", ANE_MODELLED_PART}, {"io", "copying"}, {"cls", "head"},
+        {"rms", "norms"}, {"cblas_wait", "waiting"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i][0], theirs) == 0) return names[i][1];
+    return theirs;
+}
+
 static void add_parts(ane_bar *bar, const json_t *row) {
     json_t *parts = json_object_get(row, "parts"), *x;
     const char *name;
-    json_object_foreach(parts, name, x) ane_bar_part_add(bar, name, json_number_value(x));
+    json_object_foreach(parts, name, x) {
+        ane_bar_part_add(bar, part_name(name), json_number_value(x));
+    }
 }
 
 /* Of steps of the field's model, recorded ones too, or of all others that are one's own. */

@@ -58,7 +58,9 @@ static void put_row(ane_page *p, const char *machine, bool faint, const json_t *
     put_times(p, row, "host_ms");
     const char *key;
     json_t *x;
-    json_object_foreach(metrics, key, x) put_number(p, json_object_get(json_object_get(row, "metrics"), key));
+    json_object_foreach(metrics, key, x) {
+        put_number(p, json_object_get(json_object_get(row, "metrics"), key));
+    }
     ane_page_put(p, "\r\n");
 }
 
@@ -81,8 +83,9 @@ bool ane_report_csv(ane_page *p, const ane_report *r, ane_error *e) {
     for (size_t i = 0; (document = ane_report_document(r, i, &faint)); i++) {
         char label[ANE_CHART_NAME];
         ane_document_label(r, document, label);
-        json_array_foreach(ane_results_rows(document), k, row)
+        json_array_foreach(ane_results_rows(document), k, row) {
             put_row(p, label, faint, document, row, metrics);
+        }
     }
     json_decref(metrics);
     return !p->failed || ane_fail(e, ANE_ERROR_MEMORY, "report", "out of memory");

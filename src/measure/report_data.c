@@ -82,7 +82,7 @@ const json_t *ane_report_document(const ane_report *r, size_t i, bool *faint) {
 
 /* Machines with the same chip share a colour. */
 static int chip_colour(const json_t *documents, size_t i) {
-    const char *seen[64];
+    const char *seen[64] = {NULL};
     int n = 0;
     for (size_t k = 0; k <= i; k++) {
         const char *chip = ane_text_of(json_object_get(json_array_get(documents, k), "machine"), "chip");
@@ -103,7 +103,9 @@ int ane_rows_of(const json_t *document, const char *benchmark) {
     size_t i;
     json_t *row;
     int n = 0;
-    json_array_foreach(ane_results_rows(document), i, row) n += ane_row_is_of(row, benchmark);
+    json_array_foreach(ane_results_rows(document), i, row) {
+        n += ane_row_is_of(row, benchmark);
+    }
     return n;
 }
 
@@ -135,7 +137,10 @@ const ane_report_section ane_report_sections[] = {
     {"sram", "SRAM, coarse", "The same in nine steps.", ane_draw_sram},
     {"dispatch", "Dispatch", "One convolution in one call: what a call costs, and what weights add.",
         ane_draw_dispatch},
-    {"train", "Training step", "A whole step: forward, backward and optimizer.", ane_draw_training},
+    {"train", "Training step",
+        "A whole step: forward, backward and optimizer. Of an emulated Neural Engine's step the device's "
+        "part is modelled; the host's is measured, on the computer that it ran on.",
+        ane_draw_training},
     {"run", "Loss", "Training runs, step by step.", ane_draw_loss},
     {"dynamic", "Weight updates", "Weights as inputs: how long new ones take to reach the device.",
         ane_draw_updates},
@@ -177,12 +182,13 @@ void ane_report_each(
     size_t i, k;
     for (const ane_report_section *s = ane_report_sections; s->benchmark; s++)
         if (is_shown(r, s->benchmark)) visit(context, s);
-    json_array_foreach(main_documents(r), i, document)
+    json_array_foreach(main_documents(r), i, document) {
         json_array_foreach(ane_results_rows(document), k, row) {
-        const char *name = ane_text_of(row, "benchmark");
-        if (section_of(name) || json_object_get(seen, name)) continue;
-        json_object_set_new(seen, name, json_true());
-        visit(context, &(ane_report_section){.benchmark = name, .title = name, .text = ""});
+            const char *name = ane_text_of(row, "benchmark");
+            if (section_of(name) || json_object_get(seen, name)) continue;
+            json_object_set_new(seen, name, json_true());
+            visit(context, &(ane_report_section){.benchmark = name, .title = name, .text = ""});
+        }
     }
     json_decref(seen);
 }

@@ -37,7 +37,7 @@ static const double LOW = 0.1; /* of the highest */
 static void add_document(ane_chart *c, const ane_report *r, size_t i, const char *benchmark, place *at) {
     bool faint;
     const json_t *document = ane_report_document(r, i, &faint);
-    double groups[MOST_GROUPS];
+    double groups[MOST_GROUPS] = {0};
     int n = 0, first = c->n;
     char label[ANE_CHART_NAME];
     size_t k;

@@ -16,16 +16,20 @@ static void put_id(ane_page *p, const char *benchmark) {
 static bool any_modelled(const ane_report *r) {
     size_t i, k;
     json_t *document, *row;
-    json_array_foreach(r->own, i, document)
-        json_array_foreach(ane_results_rows(document), k, row) if (ane_row_is_modelled(row)) return true;
+    json_array_foreach(r->own, i, document) {
+        json_array_foreach(ane_results_rows(document), k, row) {
+            if (ane_row_is_modelled(row)) return true;
+        }
+    }
     return false;
 }
 
 static bool any_probes(const ane_report *r) {
     size_t i;
     json_t *document;
-    json_array_foreach(
-        r->own, i, document) if (json_array_size(json_object_get(document, "probes")) > 0) return true;
+    json_array_foreach(r->own, i, document) {
+        if (json_array_size(json_object_get(document, "probes")) > 0) return true;
+    }
     return false;
 }
 
@@ -111,8 +115,9 @@ static void put_counts(ane_page *p, const json_t *document) {
     int count[3] = {0};
     size_t i;
     json_t *row;
-    json_array_foreach(ane_results_rows(document), i, row) for (int k = 0; k < 3; k++) count[k] +=
-        strcmp(ane_text_of(row, "status"), statuses[k]) == 0;
+    json_array_foreach(ane_results_rows(document), i, row) {
+        for (int k = 0; k < 3; k++) count[k] += strcmp(ane_text_of(row, "status"), statuses[k]) == 0;
+    }
     ane_page_printf(p, "<div><dt>cases measured</dt><dd>%d</dd></div>", count[0]);
     for (int k = 1; k < 3; k++)
         if (count[k]) ane_page_printf(p, "<div><dt>%s</dt><dd>%d</dd></div>", statuses[k], count[k]);
@@ -221,7 +226,9 @@ bool ane_report_html(ane_page *p, const ane_report *r, ane_error *e) {
             "Neural Engine come from a time model fitted to recorded ones. They are dashed or hatched, and "
             "their rows say modelled.</p>\n");
     ane_page_put(p, "<div class=\"machines\">\n");
-    json_array_foreach(r->own, i, document) put_machine(p, r, document);
+    json_array_foreach(r->own, i, document) {
+        put_machine(p, r, document);
+    }
     ane_page_put(p, "</div>\n");
     ane_report_each(r, put_section, &c);
     if (any_probes(r)) {

@@ -93,27 +93,28 @@ static void put_probes(ane_page *p, const ane_report *r) {
     size_t i, k;
     json_t *document, *probe;
     bool any = false;
-    json_array_foreach(r->own, i, document)
+    json_array_foreach(r->own, i, document) {
         json_array_foreach(json_object_get(document, "probes"), k, probe) {
-        const json_t *equal = json_object_get(probe, "equal");
-        const char *texts[] = {ane_text_of(probe, "probe"), ane_text_of(probe, "question"),
-            strcmp(ane_text_of(probe, "status"), "ok") == 0 ? ane_text_of(probe, "answer")
-                                                            : ane_text_of(probe, "error"),
-            ane_text_of(probe, "recorded"),
-            json_is_true(equal)    ? "equal"
-            : json_is_false(equal) ? "differs"
-                                   : "not recorded"};
-        if (!any)
-            ane_page_put(
-                p, "\n## Probes\n\n| probe | question | answer | recorded | |\n|---|---|---|---|---|\n");
-        any = true;
-        ane_page_put(p, "|");
-        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
-            ane_page_put(p, " ");
-            put_text(p, texts[t]);
-            ane_page_put(p, " |");
+            const json_t *equal = json_object_get(probe, "equal");
+            const char *texts[] = {ane_text_of(probe, "probe"), ane_text_of(probe, "question"),
+                strcmp(ane_text_of(probe, "status"), "ok") == 0 ? ane_text_of(probe, "answer")
+                                                                : ane_text_of(probe, "error"),
+                ane_text_of(probe, "recorded"),
+                json_is_true(equal)    ? "equal"
+                : json_is_false(equal) ? "differs"
+                                       : "not recorded"};
+            if (!any)
+                ane_page_put(
+                    p, "\n## Probes\n\n| probe | question | answer | recorded | |\n|---|---|---|---|---|\n");
+            any = true;
+            ane_page_put(p, "|");
+            for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+                ane_page_put(p, " ");
+                put_text(p, texts[t]);
+                ane_page_put(p, " |");
+            }
+            ane_page_put(p, "\n");
         }
-        ane_page_put(p, "\n");
     }
 }
 

@@ -106,7 +106,9 @@ static int own_rows(const ane_report *r, const char *benchmark) {
     size_t i;
     json_t *document;
     int n = 0;
-    json_array_foreach(r->own, i, document) n += ane_rows_of(document, benchmark);
+    json_array_foreach(r->own, i, document) {
+        n += ane_rows_of(document, benchmark);
+    }
     return n;
 }
 
@@ -114,7 +116,9 @@ static int recorded_rows(const ane_report *r, const char *benchmark) {
     size_t i;
     json_t *document;
     int n = 0;
-    json_array_foreach(r->recorded, i, document) n += ane_rows_of(document, benchmark);
+    json_array_foreach(r->recorded, i, document) {
+        n += ane_rows_of(document, benchmark);
+    }
     return n;
 }
 
@@ -181,8 +185,9 @@ void ane_put_probes(ane_page *p, const ane_report *r) {
     json_array_foreach(r->own, i, document) {
         char label[ANE_CHART_NAME];
         ane_document_label(r, document, label);
-        json_array_foreach(json_object_get(document, "probes"), k, probe)
+        json_array_foreach(json_object_get(document, "probes"), k, probe) {
             put_probe(p, probe, many ? label : NULL);
+        }
     }
     ane_page_put(p, "</tbody></table></div>\n");
 }

@@ -60,7 +60,9 @@ static bool gather_line(gathered *g, const json_t *line, const char *place, cons
     keep(g, &g->ms, json_object_get(line, "ms"));
     keep(g, &g->device_ms, json_object_get(device, "device_ms"));
     if (json_is_true(json_object_get(device, "modelled"))) g->modelled = true;
-    json_object_foreach(json_object_get(line, "timers"), key, x) keep_part(g, key, x);
+    json_object_foreach(json_object_get(line, "timers"), key, x) {
+        keep_part(g, key, x);
+    }
     return !g->failed || ane_fail(e, ANE_ERROR_MEMORY, path, "out of memory");
 }
 

@@ -67,7 +67,11 @@ static void test_agrees_with_itself(void **state) {
     json_t *documents = all(), *d, *row;
     size_t i, k;
     checked = 0;
-    json_array_foreach(documents, i, d) json_array_foreach(ane_results_rows(d), k, row) check_row(row);
+    json_array_foreach(documents, i, d) {
+        json_array_foreach(ane_results_rows(d), k, row) {
+            check_row(row);
+        }
+    }
     assert_in_range(checked, 170, 1000);
     json_decref(documents);
 }
@@ -132,8 +136,9 @@ static void test_suspects(void **state) {
     (void)state;
     json_t *documents = all(), *row;
     size_t k;
-    json_array_foreach(ane_results_rows(document(documents, "m5-pr35")), k, row)
-        assert_non_null(json_object_get(row, "suspect")); /* the constant 0.019 ms */
+    json_array_foreach(ane_results_rows(document(documents, "m5-pr35")), k, row) {
+        assert_non_null(json_object_get(row, "suspect"));
+    } /* the constant 0.019 ms */
     row = ane_results_find(document(documents, "m4-max-000"), "peak", "512x64x128");
     assert_null(json_object_get(row, "suspect"));
     row = ane_results_find(document(documents, "m1-air"), "peak", "256x64x64");
