@@ -16,7 +16,7 @@ static const char *text_of(const json_t *object, const char *key) {
 /* Those that take more than a moment: the program's test asks them once. */
 static bool is_slow(const char *name) {
     static const char *const slow[] = {
-        "classifier", "full-fused", "fused-qkv", "fused-backward", "dynamic-matmul", "compile-limit"};
+        "classifier", "full-fused", "fused-qkv", "fused-backward", "dynamic-matmul", "compile-limit", "qos"};
     for (size_t i = 0; i < sizeof slow / sizeof *slow; i++)
         if (strcmp(name, slow[i]) == 0) return true;
     return false;
@@ -214,16 +214,16 @@ static void has_no_answer(const json_t *entry, const char *fault) {
     assert_true(json_is_null(json_object_get(entry, "equal")));
 }
 
-/* A fault from the first call on: every probe fails. */
+/* A fault from the first call on: no probe has an answer. */
 static void test_faults(void **state) {
     (void)state;
-    static const char *const faults[] = {"descriptor:1+", "compile:1+", "load:1+", "surface:1+", "lock:1+",
-        "request:1+", "eval:1+", "eval-stale:1+", "eval-zero:1+", "eval-nan:1+", "eval-fast:1+"};
+    static const char *const faults[] = {"eval:1+", "descriptor:1+", "compile:1+", "load:1+", "surface:1+",
+        "lock:1+", "request:1+", "eval-stale:1+", "eval-zero:1+", "eval-nan:1+", "eval-fast:1+"};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         char options[128];
         snprintf(options, sizeof options, "chip=m5,selftest=off,fault=%s", faults[i]);
         ane_prober p = emulated(options);
-        for (int k = 0; k < ane_n_probes; k++) {
+        for (int k = 0; k < ane_n_probes; k += i == 0 ? 1 : 9) { /* every one with the first */
             json_t *entry = ane_prober_ask(&p, &ane_probes[k]);
             has_no_answer(entry, faults[i]);
             json_decref(entry);
@@ -248,11 +248,10 @@ static void test_passing_faults(void **state) {
     (void)state;
     static const char *const faults[] = {"eval:%d", "eval-stale:%d", "eval-zero:%d", "eval-nan:%d",
         "eval-fast:%d", "request:%d", "load:%d", "compile:%d", "random:0.05:%d"};
-    static const char *const probes[] = {
-        "weight-reload", "weight-patch", "weights-buffer", "procedure-index", "perf-stats", "real-time"};
+    static const char *const probes[] = {"weight-reload", "weights-buffer", "procedure-index", "real-time"};
     int failed = 0, answered = 0;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        for (int n = 1; n <= 4; n++) {
+        for (int n = 2; n <= 5; n += 3) {
             char fault[64], options[128];
             snprintf(fault, sizeof fault, faults[i], n);
             snprintf(options, sizeof options, "chip=m5,selftest=off,fault=%s", fault);
@@ -267,7 +266,7 @@ static void test_passing_faults(void **state) {
             }
             ane_prober_close(&p);
         }
-    assert_true(failed > 20 && answered > 20);
+    assert_true(failed > 5 && answered > 5);
 }
 
 int main(void) {
