@@ -2,6 +2,7 @@
 #include "measure/trial.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,8 +51,11 @@ static bool interpret(ane_trial *t, float *const *y, ane_error *e) {
 
 /* In fp16; a device that is just that is compared with fp32. */
 static bool open_reference(ane_bench *b, ane_error *e) {
-    bool same = strcmp(b->capabilities->device, "cpu") == 0 && b->capabilities->precision == ANE_FP16;
-    if (!b->reference) b->reference = ane_device_open(same ? "cpu" : "cpu:precision=fp16", e);
+    const ane_capabilities *c = b->capabilities;
+    bool same = strcmp(c->device, "cpu") == 0 && c->precision == ANE_FP16;
+    char spec[64];
+    snprintf(spec, sizeof spec, "cpu:threads=%d%s", c->threads, same ? "" : ",precision=fp16");
+    if (!b->reference) b->reference = ane_device_open(spec, e);
     return b->reference != NULL;
 }
 
