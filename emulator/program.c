@@ -109,6 +109,7 @@ em_program *em_program_new(const em_image *image, ane_error *e) {
     }
     atomic_init(&p->references, 1);
     pthread_mutex_init(&p->lock, NULL);
+    em_state_programs(+1);
     if (build(p, image, e)) return p;
     em_program_release(p);
     return NULL;
@@ -136,6 +137,7 @@ void em_program_release(em_program *p) {
     em_cost_free(&p->cost);
     pthread_mutex_destroy(&p->lock);
     free(p);
+    em_state_programs(-1);
 }
 
 /* ---- sizes ---- */

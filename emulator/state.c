@@ -3,6 +3,7 @@
 #include "base/random.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ static struct {
     bool poisoned;
     anemone_emulator_counts counts;
     ane_device *device;
+    atomic_int programs; /* that there are */
 } machine = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void lock(void) {
@@ -65,8 +67,14 @@ void em_state_start(void) {
     if (environment) configure(environment);
 }
 
-/* The device and the chips' data go with the library, so that a leak check sees only leaks. */
+void em_state_programs(int change) {
+    atomic_fetch_add(&machine.programs, change);
+}
+
+/* The device and the chips' data go with the library, so that a leak check sees only leaks; but not while a program may
+ * still be running: a call that came back too late for somebody, who ends the process now. */
 __attribute__((destructor)) static void stop(void) {
+    if (atomic_load(&machine.programs) > 0) return;
     ane_device_close(machine.device);
     machine.device = NULL;
     em_chips_free(&machine.chips);

@@ -21,6 +21,9 @@ em_fault_kind em_state_enter(em_stage stage, double *amount);
 /* The CPU device that computes; opened at the first use. */
 ane_device *em_state_device(ane_error *e);
 
+/* A program more, or less: the machine stays as long as there are any. */
+void em_state_programs(int change);
+
 /* Counting; each returns false when a limit is reached. */
 bool em_state_compile_begin(void);
 bool em_state_load_begin(void);
