@@ -42,12 +42,15 @@ static void path_cases(ane_bench *b, json_t *list) {
     }
 }
 
+/* The record has times in the bracket though both calls said no (PR 40): so they are taken whatever is said. */
 static bool in_bracket(ane_raw *r, json_t *row, ane_error *e) {
     const engine_reply begun = engine_real_time_begin(r->x);
-    if (!ane_raw_accept(&begun, "beginRealTimeTask", e)) return false;
+    if (begun.said != ENGINE_YES && begun.said != ENGINE_NO)
+        return ane_raw_accept(&begun, "beginRealTimeTask", e);
     bool ok = ane_raw_measure(r, row, e);
-    const engine_reply ended = engine_real_time_end(r->x);
-    return ok && ane_raw_accept(&ended, "endRealTimeTask", e);
+    engine_real_time_end(r->x);
+    if (ok) ane_row_metric(row, "granted", begun.said == ENGINE_YES);
+    return ok;
 }
 
 static bool along(ane_raw *r, const char *path, json_t *row, ane_error *e) {
