@@ -150,7 +150,7 @@ static cut cut_of(const ane_packed_product *p) {
     cut c = {.columns = part_of(p->n, kernel->n_chunk, kernel->columns)};
     c.k = part_of(p->k, least(SECOND_CACHE / kernel->bytes / c.columns, MOST_K), kernel->k_step);
     c.k_inner = part_of(c.k, along ? kernel->k_chunk : kernel->k_across, kernel->k_step);
-    c.panels = along ? 1 : STRIP / (kernel->rows * kernel->bytes * c.k_inner);
+    c.panels = along ? 1 : STRIP / (c.k_inner * kernel->rows * kernel->bytes);
     if (!along) c.k = c.k_inner;
     return c;
 }

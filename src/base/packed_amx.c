@@ -34,7 +34,7 @@ static void ask_for(const float *c, int64_t ldc) {
 }
 
 static void add_block(float *c, int64_t ldc, const float *sum) {
-    for (int i = 0; i < BLOCK; i++)
+    for (int64_t i = 0; i < BLOCK; i++)
         for (int j = 0; j < BLOCK; j += 16)
             _mm512_storeu_ps(c + i * ldc + j,
                 _mm512_add_ps(_mm512_loadu_ps(c + i * ldc + j), _mm512_load_ps(sum + i * BLOCK + j)));
@@ -75,12 +75,12 @@ static void block(const void *a, const void *b, int64_t k, float *c, int64_t ldc
 }
 
 static void pack_a(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k) {
-    const layout w = {2 * TILE_UNITS, TILE_UNITS, SIDE, true, true};
+    const layout w = {(int64_t)2 * TILE_UNITS, TILE_UNITS, SIDE, true, true};
     pack_panel(to, &w, BLOCK, x, stride, k_stride, n, k);
 }
 
 static void pack_b(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k) {
-    const layout w = {2 * TILE_UNITS, TILE_UNITS, SIDE, false, true};
+    const layout w = {(int64_t)2 * TILE_UNITS, TILE_UNITS, SIDE, false, true};
     pack_panel(to, &w, BLOCK, x, stride, k_stride, n, k);
 }
 

@@ -31,9 +31,9 @@ static void widen_part(void *context, int64_t begin, int64_t end) {
 }
 
 void ane_widen(float *out, const void *in, mil_dtype dtype, int64_t count) {
-    enum { GRAIN = 1 << 16 }; /* pages of a mapped file come in as they are read: that too is shared */
+    const int64_t grain = 1 << 16; /* pages of a mapped file come in as they are read: that too is shared */
     widen_job j = {out, in, dtype};
-    ane_parallel_for(count, GRAIN, count < 2 * GRAIN ? 1 : ane_cpu_count(), widen_part, &j);
+    ane_parallel_for(count, grain, count < 2 * grain ? 1 : ane_cpu_count(), widen_part, &j);
 }
 
 void ane_narrow(void *out, const float *in, mil_dtype dtype, int64_t count) {

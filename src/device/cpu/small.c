@@ -34,7 +34,8 @@ static cpu_slab *new_slab(cpu_device *d, int64_t bytes) {
         return NULL;
     }
     *s = (cpu_slab){.data = data, .bytes = size, .next = d->slabs};
-    return d->slabs = s;
+    d->slabs = s;
+    return s;
 }
 
 /* Room for a copy, in the newest piece or in a new one. */
@@ -70,7 +71,8 @@ static cpu_small *make(cpu_device *d, const cpu_small *wanted) {
     s->next = d->small;
     ane_cpu_small_refresh(d, s);
     ane_cpu_count_allocations(d, 1);
-    return d->small = s;
+    d->small = s;
+    return s;
 }
 
 cpu_small *ane_cpu_small_take(
