@@ -188,7 +188,7 @@ static bool expand(mil_rewrite *r, int32_t index, ane_error *e) {
     mil_value results[MOST_RESULTS] = {MIL_NONE, MIL_NONE, MIL_NONE};
     if (!op.args || op.n_results > MOST_RESULTS) return false;
     mil_expand_op(r->to, &op, results, NULL); /* replace() takes the report from the program */
-    for (int i = 0; i < op.n_results; i++)
+    for (int i = 0; i < op.n_results && i < MOST_RESULTS; i++)
         if (!mil_rewrite_replace(r, index, i, results[i], true, e)) return false;
     return true;
 }

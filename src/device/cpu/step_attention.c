@@ -124,7 +124,7 @@ int64_t ane_cpu_attention_room(const cpu_attention *a, bool gradient) {
 static void describe_attention(const void *data, char *text, size_t size) {
     const cpu_attention *a = data;
     snprintf(text, size, "%lld x %lld heads (%lld of keys) of [%lld, %lld], causal", (long long)a->batch,
-        (long long)(a->groups * a->group), (long long)a->groups, (long long)a->size, (long long)a->length);
+        (long long)a->groups * a->group, (long long)a->groups, (long long)a->size, (long long)a->length);
 }
 
 /* `products` of [S, S] by E, half of which is seen; `matrices` [E, S] of queries and of keys. */
