@@ -11,7 +11,7 @@
 #include "device/cpu/plan.h"
 
 enum {
-    CPU_TILE = 512, /* elements: this tile and the next of every load and store fit the first cache */
+    CPU_TILE = 1024, /* elements */
     CPU_CHAIN_LOADS = 32,
     CPU_CHAIN_INSTRS = 40, /* fills of single values included */
     CPU_CHAIN_STORES = 16,

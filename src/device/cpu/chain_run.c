@@ -75,24 +75,9 @@ static void execute(walker *w, int i, int64_t begin, int64_t n) {
     w->reg[CPU_CHAIN_LOADS + i] = d;
 }
 
-/* Ask for the tile behind this one, to be read and to be written, while this one is computed: the instructions that first
- * touch a tile would wait for memory, and those after them would leave it idle. */
-static void fetch_next(const walker *w, int64_t begin, int64_t n) {
-    enum { LINE = 16 };
-    const cpu_chain *c = w->c;
-    for (int i = 0; i < c->n_loads; i++)
-        if (c->load_mode[i] == CPU_LOAD_IN_PLACE)
-            for (int64_t k = 0; k < n; k += LINE) __builtin_prefetch(w->at[i] + begin + n + k, 0, 3);
-    for (int i = 0; i < c->n_stores; i++)
-        if (c->store_source[i] < 0)
-            for (int64_t k = 0; k < n; k += LINE)
-                __builtin_prefetch(w->at[c->n_loads + i] + begin + n + k, 1, 3);
-}
-
 /* Elements [begin, begin + n) of the current row. */
 static void run_tile(walker *w, int64_t begin, int64_t n) {
     const cpu_chain *c = w->c;
-    fetch_next(w, begin, n);
     for (int i = 0; i < c->n_loads; i++) load(w, i, begin, n);
     for (int i = 0; i < c->n_instrs; i++) execute(w, i, begin, n);
     for (int i = 0; i < c->n_stores; i++) {
