@@ -2,7 +2,9 @@
 """The loss curve of PyTorch from anemone's initial weights and batches: tests/golden/tinyshakespeare.json.
 
     build/release/tests/export_run FOLDER      # writes weights, tokens and the recipe
-    python3 tests/golden/tinyshakespeare.py FOLDER tests/golden/tinyshakespeare.json
+    python3 tests/golden/tinyshakespeare.py FOLDER tests/golden/tinyshakespeare.json [bf16]
+
+With bf16, under autocast: how far PyTorch's own bf16 is from its fp32.
 """
 import json
 import math
@@ -13,7 +15,7 @@ import torch
 
 import torch_llama_reference as llama
 
-folder, out = sys.argv[1:]
+folder, out, *precision = sys.argv[1:]
 with open(f"{folder}/recipe.json") as f:
     recipe = json.load(f)
 config, w = llama.load(folder)
@@ -32,7 +34,8 @@ def learning_rate(step):
 losses = []
 for step, (tokens, targets) in enumerate(data):
     optimizer.zero_grad(set_to_none=True)
-    value = llama.loss(config, w, tokens, targets)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == ["bf16"]):
+        value = llama.loss(config, w, tokens, targets)
     value.backward()
     torch.nn.utils.clip_grad_norm_(w.values(), recipe["clip"])
     for group in optimizer.param_groups:
