@@ -115,7 +115,7 @@ mil_value ane_program_weight(
     const mil_type type = mil_tensor(dtype, 4, (int64_t[]){out, in, 1, 1});
     const float limit = sqrtf(3.f / (float)in); /* deviation 1 / sqrt(in) */
     size_t n = (size_t)(out * in);
-    float *x = malloc(n * sizeof *x);
+    float *x = calloc(n, sizeof *x);
     void *room = malloc(n * sizeof(float)); /* used where they are stored in another way */
     mil_value w = MIL_NONE;
     if (!x || !room)

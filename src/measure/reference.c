@@ -23,6 +23,11 @@ static bool widen(mil_array *a, const ane_tensor *t, ane_error *e) {
     return true;
 }
 
+static void narrow(float *y, const mil_array *a) {
+    int64_t n = a->data ? mil_type_count(&a->type) : 0;
+    for (int64_t k = 0; k < n; k++) y[k] = (float)a->data[k];
+}
+
 static bool interpret(ane_trial *t, float *const *y, ane_error *e) {
     int n = t->n_inputs + t->n_outputs;
     mil_array *arrays = calloc((size_t)n + 1, sizeof *arrays);
@@ -37,9 +42,7 @@ static bool interpret(ane_trial *t, float *const *y, ane_error *e) {
     mil_rounding rounding =
         ane_device_capabilities(t->device)->precision == ANE_FP16 ? MIL_ROUND_FP16 : MIL_EXACT;
     ok = ok && mil_evaluate(t->function, rounding, arrays, t->n_weights, weights, arrays + t->n_inputs, e);
-    for (int i = 0; ok && i < t->n_outputs; i++)
-        for (int64_t k = 0; k < t->tensors[t->n_inputs + i].count; k++)
-            y[i][k] = (float)arrays[t->n_inputs + i].data[k];
+    for (int i = 0; ok && i < t->n_outputs; i++) narrow(y[i], &arrays[t->n_inputs + i]);
     for (int i = 0; arrays && i < n; i++) free(arrays[i].data);
     for (int i = 0; weights && i < t->n_weights; i++) free(weights[i].array.data);
     free(arrays);

@@ -51,7 +51,8 @@ static bool make_tensors(ane_trial *t, ane_error *e) {
     t->n_inputs = ane_kernel_inputs(t->kernel);
     t->n_outputs = ane_kernel_outputs(t->kernel);
     t->n_weights = ane_kernel_weights(t->kernel);
-    t->tensors = calloc((size_t)(t->n_inputs + t->n_outputs + t->n_weights), sizeof *t->tensors);
+    size_t n = (size_t)t->n_inputs + (size_t)t->n_outputs + (size_t)t->n_weights;
+    t->tensors = calloc(n, sizeof *t->tensors);
     if (!t->tensors) return no_memory(e);
     ane_tensor *x = t->tensors;
     bool ok = true;
