@@ -91,7 +91,7 @@ static bool make(generation *g, const json_t *row, ane_error *e) {
     g->weights = ane_weights_new(&c, e);
     if (!g->weights) return false;
     draw_weights(g->weights);
-    g->tokens = calloc((size_t)(g->prompt + g->more), sizeof *g->tokens);
+    g->tokens = calloc((size_t)g->prompt + (size_t)g->more, sizeof *g->tokens);
     g->logits = calloc(2 * (size_t)c.vocab_size, sizeof *g->logits);
     if (!g->tokens || !g->logits) return ane_fail(e, ANE_ERROR_MEMORY, "generate", "out of memory");
     ane_rng rng = ane_rng_new(1, 0);

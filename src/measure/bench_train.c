@@ -215,7 +215,8 @@ static void recipe_cases(const char *model, int seq, bool quick, json_t *list) {
     int n;
     const ane_recipe *recipes = ane_recipes(&n);
     for (int i = 0; i < n; i++) {
-        if (quick && strcmp(recipes[i].name, "static") != 0 && strcmp(recipes[i].name, "packed") != 0) continue;
+        if (quick && strcmp(recipes[i].name, "static") != 0 && strcmp(recipes[i].name, "packed") != 0)
+            continue;
         json_t *c = config(model, seq, RECORDED_ACCUMULATION);
         json_object_set_new(c, "recipe", json_string(recipes[i].name));
         ane_case_add(list, c, "%s-%s", recipes[i].name, model);
