@@ -156,7 +156,8 @@ double ane_network_product_flops(const ane_network *n) {
 }
 
 double ane_network_step_flops(const ane_network *n) {
-    double flops = ane_stage_flops(n->head) * (n->columns / n->head_columns);
+    const int32_t chunks = n->columns / n->head_columns;
+    double flops = ane_stage_flops(n->head) * chunks;
     for (int i = 0; i < n->n_halves; i++) flops += ane_stage_flops(n->stages[i]);
     return flops;
 }
