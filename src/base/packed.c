@@ -3,13 +3,9 @@
 
 #include "base/packed_impl.h"
 #include "base/parallel.h"
+#include "base/processor.h"
 
 #include <string.h>
-#if defined(ANEMONE_AMX)
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -34,20 +30,8 @@ static bool has_avx512bf16(void) {
 #endif
 
 #if defined(ANEMONE_AMX)
-/* The processor has tiles, the system saves them, and lets this process use them when asked. */
 static bool has_amx(void) {
-    enum { BF16 = 1 << 22, TILES = 1 << 24, XGETBV = 1 << 27, TILE_STATE = 3 << 17 };
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & BF16) || !(d & TILES)) return false;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & XGETBV)) return false;
-    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-    if ((a & TILE_STATE) != TILE_STATE) return false;
-#if defined(__linux__)
-    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* arch_prctl(2), for the whole process */
-    return has_avx512bf16() && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
-#else
-    return false;
-#endif
+    return has_avx512bf16() && ane_processor_grants_tiles();
 }
 #endif
 #endif

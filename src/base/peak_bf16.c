@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/parallel.h"
+#include "base/processor.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,12 +13,7 @@
 #if defined(__x86_64__) &&                                                                                   \
     ((defined(__GNUC__) && __GNUC__ >= 11) || (defined(__clang__) && __clang_major__ >= 11))
 #define HAS_BF16 1
-#include <cpuid.h>
 #include <immintrin.h>
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 #else
 #define HAS_BF16 0
 #endif
@@ -75,26 +71,13 @@ __attribute__((target("amx-tile,amx-bf16"))) static float burn_tiles(int64_t rou
     return sum[0];
 }
 
-/* Leaf 7, subleaf 0, edx: bit 22 AMX-BF16, bit 24 AMX-TILE; the system must grant the registers first (Linux). */
-static bool may_use_tiles(void) {
-#if defined(__linux__) && defined(SYS_arch_prctl)
-    enum { ASK_FOR_STATE = 0x1023, TILE_DATA = 18 };
-    const unsigned wanted = 1u << 22 | 1u << 24;
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & wanted) == wanted &&
-           syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
-#else
-    return false;
-#endif
-}
-
 static unit dots(void) {
     bool can = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16");
     return can ? (unit){burn_dots, DOT_ROUNDS, 2.0 * CHAINS * 32} : (unit){0};
 }
 
 static unit tiles(void) {
-    return may_use_tiles() ? (unit){burn_tiles, TILE_ROUNDS, 2.0 * TILES * 16 * 16 * 32} : (unit){0};
+    return ane_processor_grants_tiles() ? (unit){burn_tiles, TILE_ROUNDS, 2.0 * TILES * 16 * 16 * 32} : (unit){0};
 }
 #else
 static unit dots(void) {

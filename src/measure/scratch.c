@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h> /* where macOS keeps mkdtemp */
 
 char *ane_scratch_new(ane_error *e) {
     const char *base = getenv("TMPDIR");

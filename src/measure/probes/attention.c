@@ -16,7 +16,10 @@ static void causal_softmax(float *s, bool keys_first) {
         for (ptrdiff_t q = 0; q < POSITIONS; q++) {
             float *row = s + h * POSITIONS * POSITIONS + q * per_query;
             double highest = -INFINITY, total = 0;
-            for (ptrdiff_t k = 0; k <= q; k++) highest = fmax(highest, (double)row[k * per_key] * scale);
+            for (ptrdiff_t k = 0; k <= q; k++) {
+                const double score = (double)row[k * per_key] * scale;
+                if (score > highest) highest = score; /* fmax here breaks gcc 12 for aarch64 */
+            }
             for (ptrdiff_t k = 0; k <= q; k++) total += exp((double)row[k * per_key] * scale - highest);
             for (ptrdiff_t k = 0; k < POSITIONS; k++)
                 row[k * per_key] =
