@@ -77,7 +77,8 @@ static unit dots(void) {
 }
 
 static unit tiles(void) {
-    return ane_processor_grants_tiles() ? (unit){burn_tiles, TILE_ROUNDS, 2.0 * TILES * 16 * 16 * 32} : (unit){0};
+    return ane_processor_grants_tiles() ? (unit){burn_tiles, TILE_ROUNDS, 2.0 * TILES * 16 * 16 * 32}
+                                        : (unit){0};
 }
 #else
 static unit dots(void) {
