@@ -2,7 +2,7 @@
 """Packages as coremltools makes them, with inputs and outputs by PyTorch, for tests/mil/test_package.c.
 
     pip install coremltools==9.0 torch==2.13.0
-    tests/golden/packages.py tests/golden/packages
+    tests/golden/packages.py tests/golden/packages [SEED]
 
 A folder for each: NAME.mlpackage, x.npy, y.npy. Weights are quantised by coremltools; then y comes from the
 dequantised weights, in numpy.
@@ -15,8 +15,9 @@ import coremltools.optimize as cto
 from coremltools.converters.mil import Builder as mb
 from coremltools.converters.mil.mil import types
 
-torch.manual_seed(7)
-np.random.seed(7)
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 7
+torch.manual_seed(SEED)
+np.random.seed(SEED)
 OUT = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "packages")
 
 
