@@ -234,6 +234,33 @@ static void gathers(mil_function *f, mil_dtype t) {
     mil_output(f, "y3", mil_scatter(f, x, flat, updates, 0, "add"));
 }
 
+/* ---- low precision ------------------------------------------------------------------------------------- */
+
+static mil_value quantized(
+    mil_function *f, const char *op, mil_value x, mil_value scale, mil_value zero, int axis) {
+    mil_value place = mil_const_int(f, axis), type = mil_const_string(f, "uint8"), made = MIL_NONE;
+    const mil_named_arg args[] = {{"input", 1, &x}, {"scale", 1, &scale}, {"zero_point", 1, &zero},
+        {"axis", 1, &place}, {"output_dtype", 1, &type}};
+    mil_call(f, op, strcmp(op, "quantize") == 0 ? 5 : 4, args, 1, &made);
+    return made;
+}
+
+/* One scale for all; a scale and a zero point for each place of an axis in the middle, of a view; out of range. */
+static void quantizes(mil_function *f, mil_dtype t) {
+    mil_value x = mil_cast(f, in(f, "x", t, 3, SHAPE(40, 3, 70)), MIL_FP32);
+    mil_value one = mil_const_float(f, MIL_FP32, 0.25);
+    mil_value scales =
+        mil_const_floats(f, mil_tensor(MIL_FP32, 1, SHAPE(3)), (float[]){0.5F, 0.0625F, 0.25F});
+    mil_value zeros = mil_const_data(f, mil_tensor(MIL_UINT8, 1, SHAPE(3)), (uint8_t[]){0, 128, 255});
+    mil_value whole = mil_quantize(f, x, MIL_INT8, one, MIL_NONE);
+    mil_value turned = mil_transpose(f, x, INTS(2, 1, 0));
+    mil_value each = quantized(f, "quantize", turned, scales, zeros, 1);
+    mil_value v[] = {mil_dequantize(f, whole, one, MIL_NONE), mil_cast(f, whole, MIL_INT32),
+        quantized(f, "dequantize", each, scales, zeros, 1), mil_cast(f, each, MIL_INT32),
+        mil_concat(f, 2, (mil_value[]){x, mil_dequantize(f, whole, one, MIL_NONE)}, 1)};
+    out_each(f, 5, v);
+}
+
 static const example examples[] = {
     {"unary", unary, {-6, 6}, 2e-6, 0},
     {"positive unary", positive_unary, {0.01, 9}, 2e-6, 0},
@@ -253,6 +280,7 @@ static const example examples[] = {
     {"moves", moves, {-2, 2}, 2e-6, 0},
     {"rotary", rotary, {-1, 1}, 2e-6, -1},
     {"gather", gathers, {0, 9}, 1e-6, 1e-5},
+    {"quantize", quantizes, {-60, 60}, 0, -1},
 };
 
 static mil_program *build(const example *x, mil_dtype t) {

@@ -58,6 +58,8 @@ static cpu_lower_fn *const lowerings[MIL_OP_COUNT] = {
     [MIL_OP_SPLIT] = ane_cpu_lower_split,
     [MIL_OP_TILE] = ane_cpu_lower_tile,
     [MIL_OP_GATHER] = ane_cpu_lower_gather,
+    [MIL_OP_QUANTIZE] = ane_cpu_lower_quantize,
+    [MIL_OP_DEQUANTIZE] = ane_cpu_lower_quantize,
 };
 
 bool ane_cpu_rounds(const cpu_lower *l) {

@@ -57,6 +57,7 @@ typedef enum cpu_node_type {
     CPU_NODE_SOFTMAX,   /* cpu_softmax */
     CPU_NODE_MOVE,      /* copy between views of one shape */
     CPU_NODE_GATHER,    /* cpu_gather */
+    CPU_NODE_QUANTIZE,  /* cpu_quantize, both ways */
     CPU_NODE_CONVERT,   /* cpu_convert: between a bound buffer's own element type and ours */
     CPU_NODE_ATTENTION, /* cpu_attention */
     CPU_NODE_ATTENTION_GRADIENT,
@@ -166,7 +167,7 @@ cpu_lower_fn ane_cpu_lower_conv, ane_cpu_lower_matmul, ane_cpu_lower_linear, ane
     ane_cpu_lower_transpose, ane_cpu_lower_slice, ane_cpu_lower_concat, ane_cpu_lower_split,
     ane_cpu_lower_tile, ane_cpu_lower_map, ane_cpu_lower_cast, ane_cpu_lower_select, ane_cpu_lower_pow,
     ane_cpu_lower_gelu, ane_cpu_lower_attention, ane_cpu_lower_layer_norm, ane_cpu_lower_causal_attention,
-    ane_cpu_lower_causal_attention_gradient;
+    ane_cpu_lower_causal_attention_gradient, ane_cpu_lower_quantize;
 bool ane_cpu_lower(cpu_plan *plan, ane_error *e);
 /* Where to write value v: its target, or a packed storage of its own. */
 cpu_view ane_cpu_destination(cpu_lower *l, mil_value v);
@@ -246,6 +247,16 @@ typedef struct cpu_gather {
     bool negative_wraps;                   /* up to iOS 16 negative indices count from the end */
 } cpu_gather;
 
+/* Floats to whole numbers (held as double), or back. Element i has place i / inner % size on the axis. */
+typedef struct cpu_quantize {
+    cpu_view in, out; /* packed */
+    bool to_float, round;
+    const double *scale, *zero_point; /* one for all, or for each place */
+    bool one_scale, one_zero;
+    int64_t inner, size;
+    double low, high; /* of the whole numbers */
+} cpu_quantize;
+
 typedef struct cpu_convert {
     int32_t raw;   /* storage as bound, packed */
     cpu_view view; /* ours */
@@ -270,8 +281,8 @@ typedef struct cpu_fallback {
 } cpu_fallback;
 
 extern const cpu_step_type ane_cpu_gemm_step, ane_cpu_pack_step, ane_cpu_softmax_step, ane_cpu_move_step,
-    ane_cpu_gather_step, ane_cpu_convert_step, ane_cpu_fallback_step, ane_cpu_chain_step,
-    ane_cpu_attention_step, ane_cpu_attention_gradient_step;
+    ane_cpu_gather_step, ane_cpu_quantize_step, ane_cpu_convert_step, ane_cpu_fallback_step,
+    ane_cpu_chain_step, ane_cpu_attention_step, ane_cpu_attention_gradient_step;
 
 /* A chain of maps, and reductions at its end, over one iteration space (chain_build.c). NULL: out of memory.
  */

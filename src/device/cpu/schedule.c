@@ -198,6 +198,7 @@ static const cpu_step_type *const step_types[] = {
     [CPU_NODE_SOFTMAX] = &ane_cpu_softmax_step,
     [CPU_NODE_MOVE] = &ane_cpu_move_step,
     [CPU_NODE_GATHER] = &ane_cpu_gather_step,
+    [CPU_NODE_QUANTIZE] = &ane_cpu_quantize_step,
     [CPU_NODE_CONVERT] = &ane_cpu_convert_step,
     [CPU_NODE_ATTENTION] = &ane_cpu_attention_step,
     [CPU_NODE_ATTENTION_GRADIENT] = &ane_cpu_attention_gradient_step,
