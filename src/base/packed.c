@@ -102,15 +102,19 @@ enum {
 };
 
 /* Blocks over the edge of C are made beside it. */
-static void edge_block(const ane_packed_kernel *kernel, const void *a, const void *b, int64_t k, float *c,
-    int64_t ldc, int64_t rows, int64_t columns, bool add) {
+static void edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a, const void *b,
+    int64_t k, float *c, int64_t ldc, bool add) {
     _Alignas(64) float whole[MOST_ROWS * MOST_COLUMNS];
-    kernel->block(a, b, k, whole, kernel->columns, false);
+    block(a, b, k, whole, MOST_COLUMNS, false);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j++) {
-            float x = whole[i * kernel->columns + j];
+            float x = whole[i * MOST_COLUMNS + j];
             c[i * ldc + j] = add ? c[i * ldc + j] + x : x;
         }
+}
+
+static bool is_along(const ane_packed_product *p) {
+    return p->a.k_stride == 1;
 }
 
 /* How the loops are cut, from the outside in: columns of C; k, as long as that much of B stays in the second cache;
@@ -130,7 +134,7 @@ static int64_t part_of(int64_t n, int64_t most, int64_t step) {
 
 static cut cut_of(const ane_packed_product *p) {
     const ane_packed_kernel *kernel = p->kernel;
-    bool along = p->a.k_stride == 1;
+    bool along = is_along(p);
     cut c = {.columns = part_of(p->n, kernel->n_chunk, kernel->columns)};
     c.k = part_of(p->k, least(SECOND_CACHE / kernel->bytes / c.columns, MOST_K), kernel->k_step);
     c.k_inner = part_of(c.k, along ? kernel->k_chunk : kernel->k_across, kernel->k_step);
@@ -139,51 +143,56 @@ static cut cut_of(const ane_packed_product *p) {
     return c;
 }
 
-/* A part of the work: columns [first, last) of C, k numbers from the l-th. */
+/* A part of the work: columns [first, last) of C, k numbers from the l-th, rows [row, last_row), of which k_inner numbers
+ * make a panel. */
 typedef struct part {
-    int64_t first, last, l, k;
+    int64_t first, last, l, k, row, last_row, k_inner;
 } part;
 
-/* The blocks of one panel of A. */
-static void row_of_blocks(const ane_packed_product *p, const part *s, int64_t row, const void *a) {
+/* Where the panel of A from `row` and the k-th number of the part on lies in its strip. */
+static int64_t panel_at(const ane_packed_product *p, const part *s, int64_t row, int64_t k) {
+    const ane_packed_kernel *kernel = p->kernel;
+    if (is_along(p) && kernel->row_bytes) /* a single panel of rows */
+        return k / s->k_inner * kernel->rows * kernel->row_bytes;
+    int64_t element = (int64_t)kernel->rows * kernel->bytes, panel = round_up(s->k, kernel->k_step) * element;
+    return (row - s->row) / kernel->rows * panel + k * element;
+}
+
+/* The blocks of one panel of A: k numbers from the part's l-th on. */
+static void row_of_blocks(
+    const ane_packed_product *p, const part *s, int64_t row, int64_t l, int64_t k, const void *a) {
     const ane_packed_kernel *kernel = p->kernel;
     int64_t rows = least(kernel->rows, p->m - row), panel = panel_bytes(kernel, p->k);
-    const char *b = (const char *)p->b + s->l * kernel->columns * kernel->bytes;
-    bool add = p->add || s->l > 0;
+    const char *b = (const char *)p->b + l * kernel->columns * kernel->bytes;
+    ane_packed_block *block = is_along(p) ? kernel->block_of_rows : kernel->block;
+    bool add = p->add || l > 0;
     for (int64_t column = s->first; column < s->last; column += kernel->columns) {
         const char *from = b + column / kernel->columns * panel;
         float *c = p->c + row * p->ldc + column;
         int64_t columns = least(kernel->columns, p->n - column);
         if (rows == kernel->rows && columns == kernel->columns)
-            kernel->block(a, from, s->k, c, p->ldc, add);
+            block(a, from, k, c, p->ldc, add);
         else
-            edge_block(kernel, a, from, s->k, c, p->ldc, rows, columns, add);
+            edge_block(block, rows, columns, a, from, k, c, p->ldc, add);
     }
 }
 
-/* Rows [row, last_row) of A, packed a few numbers along k at a time. */
-static void pack_strip(const ane_packed_product *p, const part *s, int64_t row, int64_t last_row, char *a) {
+/* The part's rows of A, packed a few numbers along k at a time. */
+static void pack_strip(const ane_packed_product *p, const part *s, char *a) {
     const ane_packed_kernel *kernel = p->kernel;
-    int64_t element = (int64_t)kernel->rows * kernel->bytes, panel = round_up(s->k, kernel->k_step) * element;
-    int64_t step = p->a.k_stride == 1 ? s->k : kernel->k_square;
+    int64_t step = is_along(p) ? s->k_inner : kernel->k_square;
     for (int64_t k = 0; k < s->k; k += step)
-        for (int64_t i = row; i < last_row; i += kernel->rows)
-            kernel->pack_a(a + (i - row) / kernel->rows * panel + k * element,
-                p->a.x + i * p->a.stride + (s->l + k) * p->a.k_stride, p->a.stride, p->a.k_stride,
-                least(kernel->rows, p->m - i), least(step, s->k - k));
+        for (int64_t i = s->row; i < s->last_row; i += kernel->rows)
+            kernel->pack_a(a + panel_at(p, s, i, k), p->a.x + i * p->a.stride + (s->l + k) * p->a.k_stride,
+                p->a.stride, p->a.k_stride, least(kernel->rows, p->m - i), least(step, s->k - k));
 }
 
-static void strip(
-    const ane_packed_product *p, const part *s, int64_t row, int64_t last_row, int64_t k_inner) {
-    const ane_packed_kernel *kernel = p->kernel;
+static void strip(const ane_packed_product *p, const part *s) {
     _Alignas(64) char a[STRIP];
-    int64_t element = (int64_t)kernel->rows * kernel->bytes, panel = round_up(s->k, kernel->k_step) * element;
-    pack_strip(p, s, row, last_row, a);
-    for (int64_t i = row; i < last_row; i += kernel->rows)
-        for (int64_t k = 0; k < s->k; k += k_inner) {
-            part inner = {s->first, s->last, s->l + k, least(k_inner, s->k - k)};
-            row_of_blocks(p, &inner, i, a + (i - row) / kernel->rows * panel + k * element);
-        }
+    pack_strip(p, s, a);
+    for (int64_t i = s->row; i < s->last_row; i += p->kernel->rows)
+        for (int64_t k = 0; k < s->k; k += s->k_inner)
+            row_of_blocks(p, s, i, s->l + k, least(s->k_inner, s->k - k), a + panel_at(p, s, i, k));
 }
 
 static void panels_of_a(void *context, int64_t begin, int64_t end) {
@@ -195,8 +204,9 @@ static void panels_of_a(void *context, int64_t begin, int64_t end) {
     for (int64_t first = 0; first < p->n; first += c.columns)
         for (int64_t l = 0; l < p->k; l += c.k)
             for (int64_t row = begin * kernel->rows; row < last_row; row += step) {
-                part s = {first, least(first + c.columns, p->n), l, least(c.k, p->k - l)};
-                strip(p, &s, row, least(row + step, last_row), c.k_inner);
+                part s = {first, least(first + c.columns, p->n), l, least(c.k, p->k - l), row,
+                    least(row + step, last_row), c.k_inner};
+                strip(p, &s);
             }
     if (kernel->end) kernel->end();
 }

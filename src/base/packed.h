@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A block of C (+)= a panel of A times one of B. */
+typedef void ane_packed_block(const void *a, const void *b, int64_t k, float *c, int64_t ldc, bool add);
+
 /* A kernel makes blocks of rows x columns of C from a panel of A (rows x k) and one of B (k x columns). */
 typedef struct ane_packed_kernel {
     const char *name;  /* "avx512", "avx512bf16", "amx" */
@@ -23,12 +26,13 @@ typedef struct ane_packed_kernel {
     int k_across;      /* the same when A is transposed */
     int k_square;      /* what is packed at a time when it is, a multiple of k_step */
     int n_chunk;       /* columns of C that are worked on together */
+    int row_bytes; /* panels of A that lie along k stay rows, this far apart; 0: they lie as those across do */
     /* One panel: element (i, l) is x[i * stride + l * k_stride], i < n <= rows (or columns), l < k. One of the strides
      * is 1. */
     void (*pack_a)(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k);
     void (*pack_b)(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k);
-    void (*block)(const void *a, const void *b, int64_t k, float *c, int64_t ldc, bool add);
-    void (*begin)(void), (*end)(void); /* around blocks, on every thread; NULL: nothing to do */
+    ane_packed_block *block, *block_of_rows; /* the latter of panels of A that lie along k */
+    void (*begin)(void), (*end)(void);       /* around blocks, on every thread; NULL: nothing to do */
 } ane_packed_kernel;
 
 /* The best kernel that this processor has for fp32 (or bf16) operands; NULL when there is none. `name`: that one. */

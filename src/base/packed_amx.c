@@ -97,6 +97,7 @@ const ane_packed_kernel ane_packed_amx = {
     .pack_a = pack_a,
     .pack_b = pack_b,
     .block = block,
+    .block_of_rows = block,
     .begin = begin,
     .end = end,
 };

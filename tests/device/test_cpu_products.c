@@ -6,6 +6,7 @@
  * random signs, differ by up to 6 * sqrt(96) * 2^-9 * 0.6 < 0.1; in fp16 by an eighth of that. */
 #include "device/compare.h"
 
+#include "base/gemm.h"
 #include "base/packed.h"
 #include "device/cpu/vector.h"
 
@@ -32,6 +33,16 @@ static mil_program *matmuls(int64_t rows, int64_t columns, int64_t k) {
         snprintf(name, sizeof name, "y%d", i);
         mil_output(f, name, mil_matmul(f, a[i & 1], b[i >> 1], i & 1, i >> 1));
     }
+    return p;
+}
+
+static mil_program *lone_product(bool transposed) {
+    ane_error e = {0};
+    mil_program *p = mil_program_new(MIL_IOS18, &e);
+    mil_function *f = mil_function_new(p, "main");
+    mil_value a = mil_input(f, "a", mil_tensor(MIL_FP32, 2, SHAPE(96, 96))),
+              b = mil_input(f, "b", mil_tensor(MIL_FP32, 2, SHAPE(96, 70)));
+    mil_output(f, "y", mil_matmul(f, a, b, transposed, false));
     return p;
 }
 
@@ -161,6 +172,27 @@ static void test_operands_are_packed_once(void **state) {
     }
 }
 
+/* An operand that a single product reads: oneDNN takes it as it lies, but for the product with at^T. */
+static void test_lonely_operands_are_not_packed(void **state) {
+    (void)state;
+    bool has = ane_packed_kernel_find(false, NULL) != NULL,
+         dnnl = strncmp(ane_gemm_library(), "oneDNN", 6) == 0;
+    static const char *const specs[] = {"cpu", "cpu:products=avx512", "cpu:products=library"};
+    for (int transposed = 0; transposed < 2; transposed++)
+        for (int i = 0; i < 3 && (i != 1 || has); i++) {
+            compare_run r;
+            mil_program *p = lone_product(transposed);
+            compare_prepare(&r, p, specs[i], 1, (compare_range){-1, 1});
+            char *text = ane_kernel_describe(r.kernel);
+            assert_int_equal(count(text, " pack "), i == 1 || (i == 0 && has && (transposed || !dnnl)));
+            assert_int_equal(count(text, " gemm "), 1);
+            free(text);
+            compare_free(&r);
+            mil_program_free(p);
+            compare_program(lone_product(transposed), specs[i], 2, (compare_range){-1, 1}, MIL_EXACT, 1e-4);
+        }
+}
+
 static void test_refused(void **state) {
     (void)state;
     static const char *const specs[][2] = {
@@ -182,6 +214,7 @@ int main(void) {
         cmocka_unit_test(test_one_column),
         cmocka_unit_test(test_small_copies_are_shared),
         cmocka_unit_test(test_operands_are_packed_once),
+        cmocka_unit_test(test_lonely_operands_are_not_packed),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,6 +93,13 @@ static bool choose_products(options *o, ane_error *e) {
                o->products, ane_precision_name(o->precision));
 }
 
+/* In fp32 oneDNN is as fast as our kernels and needs no packing. Other libraries may be set up for another processor, and
+ * whoever asks for a kernel gets it. */
+static bool packs_lonely(const options *o) {
+    return *o->products || o->precision == ANE_BF16 || o->precision == ANE_INT8 ||
+           strncmp(ane_gemm_library(), "oneDNN", 6) != 0;
+}
+
 static bool parse_options(options *o, const char *text, ane_error *e) {
     char copy[256];
     if (strlen(text) >= sizeof copy)
@@ -150,6 +157,7 @@ static ane_device *cpu_open(const char *text, ane_error *e) {
     d->base.ops = &ane_cpu_device;
     d->v = o.vectors;
     d->packed = o.packed;
+    d->packs_lonely = packs_lonely(&o);
     d->pairs = o.precision == ANE_BF16 || o.precision == ANE_INT8 ? ane_cpu_pairs(o.vectors) : NULL;
     d->late = o.late;
     d->profiles = o.profiles;

@@ -61,6 +61,7 @@ ane_kernel *ane_cpu_compile(ane_device *device, const mil_program *p, const mil_
     ane_cpu_count_allocations((cpu_device *)device, 1);
     k->plan.precision = device->capabilities.precision;
     k->plan.packed = ((cpu_device *)device)->packed;
+    k->plan.packs_lonely = ((cpu_device *)device)->packs_lonely;
     k->plan.threads = ((cpu_device *)device)->threads;
     k->plan.arena = ane_arena_new();
     k->program = mil_program_clone(p, e);

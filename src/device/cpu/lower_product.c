@@ -84,48 +84,6 @@ static void merge_rows(cpu_gemm *g) {
     }
 }
 
-/* ---- packed operands ----------------------------------------------------------------------------------- */
-
-/* Worth packing b for: what is read of it for every panel of rows is packed once. */
-static bool is_packable(const cpu_lower *l, const cpu_gemm *g) {
-    enum { FEWEST_ROWS = 48, FEWEST_COLUMNS = 9, SHORTEST = 16 };
-    return l->plan->packed && g->batch == 1 && g->g.m >= FEWEST_ROWS && g->g.n >= FEWEST_COLUMNS &&
-           g->g.k >= SHORTEST;
-}
-
-static bool same_pack(const cpu_pack *a, const cpu_pack *b) {
-    return a->in == b->in && a->offset == b->offset && a->stride == b->stride && a->k_stride == b->k_stride &&
-           a->n == b->n && a->k == b->k;
-}
-
-/* The storage in which g's b lies packed: one that is there, or a new one. */
-static int32_t packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *b) {
-    cpu_pack pack = {.kernel = l->plan->packed,
-        .in = b->storage,
-        .offset = b->offset,
-        .stride = g->g.transpose_b ? g->g.ldb : 1,
-        .k_stride = g->g.transpose_b ? 1 : g->g.ldb,
-        .n = g->g.n,
-        .k = g->g.k};
-    for (int32_t i = 0; i < l->plan->n_nodes; i++) {
-        const cpu_node *n = &l->plan->nodes[i];
-        if (n->type == CPU_NODE_PACK && same_pack(n->data, &pack)) return n->out[0].storage;
-    }
-    cpu_pack *kept = ane_arena_alloc(l->plan->arena, sizeof *kept);
-    int64_t bytes = ane_packed_bytes(pack.kernel, pack.n, pack.k);
-    cpu_view out = ane_cpu_temporary(l, CPU_RAW, 1, &bytes);
-    cpu_node *n = ane_cpu_plan_node(l->plan, CPU_NODE_PACK, 1, 1);
-    if (!kept || !n || out.storage < 0) {
-        ane_cpu_no_memory(l);
-        return -1;
-    }
-    pack.out = out.storage;
-    *kept = pack;
-    n->in[0] = *b, n->out[0] = out;
-    n->data = kept;
-    return pack.out;
-}
-
 /* ---- weights times a vector ---------------------------------------------------------------------------- */
 
 /* A whole weight, row by row, times one column that lies in one piece. */
@@ -171,9 +129,9 @@ static void emit_rows(
     cpu_lower *l, const cpu_view *left, const cpu_view *right, const cpu_view *out, bool round) {
     cpu_view a = *left, b = *right;
     cpu_gemm made = gemm_of(&a, &b, out);
-    if (is_packable(l, &made)) {
+    if (ane_cpu_is_packable(l->plan, &made)) {
         made.packed = l->plan->packed;
-        made.storage[1] = b.storage = packed_operand(l, &made, &b);
+        made.storage[1] = b.storage = ane_cpu_packed_operand(l, &made, &b);
         if (b.storage < 0) return;
     } else if (is_small(l, &made)) {
         made.small = ane_cpu_small_format(l->plan);

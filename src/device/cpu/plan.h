@@ -109,6 +109,7 @@ typedef struct cpu_plan {
     ane_arena *arena; /* everything in the plan */
     ane_precision precision;
     const ane_packed_kernel *packed; /* what products run by; NULL: the library's */
+    bool packs_lonely;               /* an operand that a single product reads, too */
     int threads;
     const mil_function *f;
     int32_t n_storages, storage_capacity;
@@ -229,6 +230,13 @@ typedef struct cpu_pack {
     int32_t in, out; /* storages */
     int64_t offset, stride, k_stride, n, k;
 } cpu_pack;
+
+/* Whether b is worth packing for g: what is read of it for every panel of rows is packed once. */
+bool ane_cpu_is_packable(const cpu_plan *plan, const cpu_gemm *g);
+/* The storage in which g's b lies packed: one that is there, or a new one; -1 (reported): out of memory. */
+int32_t ane_cpu_packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *b);
+/* Where one product alone reads a packed operand, and the library multiplies as fast, nothing is packed. */
+void ane_cpu_drop_lonely_packs(cpu_plan *plan);
 
 typedef struct cpu_softmax {
     int32_t storage[2]; /* in, out */

@@ -1,0 +1,77 @@
+/* Right operands of products, packed for kernels of our own: once for all products that read them. */
+#include "device/cpu/plan.h"
+
+bool ane_cpu_is_packable(const cpu_plan *plan, const cpu_gemm *g) {
+    enum { FEWEST_ROWS = 48, FEWEST_COLUMNS = 9, SHORTEST = 16 };
+    return plan->packed && g->batch == 1 && g->g.m >= FEWEST_ROWS && g->g.n >= FEWEST_COLUMNS &&
+           g->g.k >= SHORTEST;
+}
+
+static bool same_pack(const cpu_pack *a, const cpu_pack *b) {
+    return a->in == b->in && a->offset == b->offset && a->stride == b->stride && a->k_stride == b->k_stride &&
+           a->n == b->n && a->k == b->k;
+}
+
+int32_t ane_cpu_packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *b) {
+    cpu_pack pack = {.kernel = l->plan->packed,
+        .in = b->storage,
+        .offset = b->offset,
+        .stride = g->g.transpose_b ? g->g.ldb : 1,
+        .k_stride = g->g.transpose_b ? 1 : g->g.ldb,
+        .n = g->g.n,
+        .k = g->g.k};
+    for (int32_t i = 0; i < l->plan->n_nodes; i++) {
+        const cpu_node *n = &l->plan->nodes[i];
+        if (n->type == CPU_NODE_PACK && same_pack(n->data, &pack)) return n->out[0].storage;
+    }
+    cpu_pack *kept = ane_arena_alloc(l->plan->arena, sizeof *kept);
+    int64_t bytes = ane_packed_bytes(pack.kernel, pack.n, pack.k);
+    cpu_view out = ane_cpu_temporary(l, CPU_RAW, 1, &bytes);
+    cpu_node *n = ane_cpu_plan_node(l->plan, CPU_NODE_PACK, 1, 1);
+    if (!kept || !n || out.storage < 0) {
+        ane_cpu_no_memory(l);
+        return -1;
+    }
+    pack.out = out.storage;
+    *kept = pack;
+    n->in[0] = *b, n->out[0] = out;
+    n->data = kept;
+    return pack.out;
+}
+
+/* ---- operands that a single product reads ------------------------------------------------------------------------------ */
+
+static int32_t only_reader(const cpu_plan *plan, int32_t storage) {
+    int32_t reader = -1;
+    for (int32_t i = 0; i < plan->n_nodes; i++)
+        for (int k = 0; k < plan->nodes[i].n_in; k++)
+            if (plan->nodes[i].in[k].storage == storage) {
+                if (reader >= 0) return -1;
+                reader = i;
+            }
+    return reader;
+}
+
+/* Give the one product that reads what `pack` makes to the library, as its operand lies; false when there are more, or when
+ * its left operand is transposed, which the library is slow at. */
+static bool give_to_library(const cpu_plan *plan, const cpu_node *pack) {
+    int32_t i = only_reader(plan, pack->out[0].storage);
+    if (i < 0) return false;
+    cpu_node *product = &plan->nodes[i];
+    cpu_gemm *g = product->data;
+    if (g->g.transpose_a) return false;
+    g->packed = NULL;
+    g->storage[1] = pack->in[0].storage;
+    product->in[1] = pack->in[0];
+    return true;
+}
+
+void ane_cpu_drop_lonely_packs(cpu_plan *plan) {
+    int32_t kept = 0;
+    for (int32_t i = 0; i < plan->n_nodes; i++) {
+        cpu_node *n = &plan->nodes[i];
+        if (n->type == CPU_NODE_PACK && give_to_library(plan, n)) continue;
+        plan->nodes[kept++] = *n;
+    }
+    plan->n_nodes = kept;
+}
