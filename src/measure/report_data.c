@@ -13,6 +13,11 @@ const char *ane_text_of(const json_t *object, const char *name) {
     return text ? text : "";
 }
 
+bool ane_row_is_conclusion(const json_t *row) {
+    return *ane_text_of(row, "note") && !json_object_get(row, "device_ms") &&
+           !json_object_get(row, "host_ms");
+}
+
 bool ane_row_is_of(const json_t *row, const char *benchmark) {
     return strcmp(ane_text_of(row, "benchmark"), benchmark) == 0;
 }
@@ -203,7 +208,7 @@ int ane_report_metrics(
     int n = 0;
     for (size_t i = 0; (document = ane_report_document(r, i, &faint)) && !(faint && own_only); i++)
         json_array_foreach(ane_results_rows(document), k, row) {
-            if (!ane_row_is_of(row, benchmark)) continue;
+            if (!ane_row_is_of(row, benchmark) || ane_row_is_conclusion(row)) continue;
             json_object_foreach(json_object_get(row, "metrics"), key, x) {
                 int at = 0;
                 while (at < n && strcmp(names[at], key) != 0) at++;

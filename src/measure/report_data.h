@@ -7,6 +7,8 @@
 
 const char *ane_text_of(const json_t *object, const char *name); /* "" when it is no text */
 bool ane_row_is_of(const json_t *row, const char *benchmark);
+/* A sentence made from one's other rows, with no time of its own: it stands above the table. */
+bool ane_row_is_conclusion(const json_t *row);
 bool ane_row_is_modelled(const json_t *row);
 bool ane_row_is_good(const json_t *row);                   /* ok: it has numbers */
 double ane_row_median(const json_t *row);                  /* ms of the device, else of the call; NaN */

@@ -59,6 +59,26 @@ typedef struct context {
     const ane_report *r;
 } context;
 
+/* What rows say together, a sentence each, behind their table. */
+static void put_conclusions(context *c, const char *benchmark) {
+    json_t *document, *row;
+    size_t i, k;
+    json_array_foreach(c->r->own, i, document) {
+        char label[ANE_CHART_NAME];
+        ane_document_label(c->r, document, label);
+        json_array_foreach(ane_results_rows(document), k, row) {
+            if (!ane_row_is_of(row, benchmark) || !ane_row_is_conclusion(row)) continue;
+            ane_page_put(c->p, "\n");
+            put_text(c->p, label);
+            ane_page_put(c->p, ", ");
+            put_text(c->p, ane_text_of(row, "case"));
+            ane_page_put(c->p, ": ");
+            put_text(c->p, ane_text_of(row, "note"));
+            ane_page_put(c->p, "\n");
+        }
+    }
+}
+
 static void put_section(void *data, const ane_report_section *s) {
     context *c = data;
     const char *metrics[MOST_METRICS];
@@ -84,9 +104,11 @@ static void put_section(void *data, const ane_report_section *s) {
         char label[ANE_CHART_NAME];
         ane_document_label(c->r, document, label);
         json_array_foreach(ane_results_rows(document), k, row) {
-            if (ane_row_is_of(row, s->benchmark)) put_row(c->p, label, row, metrics, n);
+            if (ane_row_is_of(row, s->benchmark) && !ane_row_is_conclusion(row))
+                put_row(c->p, label, row, metrics, n);
         }
     }
+    put_conclusions(c, s->benchmark);
 }
 
 static void put_probes(ane_page *p, const ane_report *r) {

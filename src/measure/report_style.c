@@ -69,6 +69,7 @@ const char ane_report_style[] =
         "0;padding:0;font-size:.84rem;"
         "color:var(--soft)}.legend li{display:flex;align-items:center;gap:6px}.legend "
         "svg{width:24px;height:12px;flex:none}"
+        ".conclusion{margin:10px 0 2px;color:inherit}"
         ".scroll{overflow-x:auto;margin:8px 0 0}.scroll:focus{outline:2px solid "
         "var(--link);outline-offset:2px}"
         "table{border-collapse:collapse;width:100%;font-size:.86rem}th,td{padding:5px 10px 5px "

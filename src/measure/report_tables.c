@@ -36,7 +36,10 @@ static void put_standing(ane_page *p, const json_t *row) {
     const json_t *verified = json_object_get(row, "verified");
     const char *status = ane_text_of(row, "status"), *error = ane_text_of(row, "error"),
                *suspect = ane_text_of(row, "suspect"), *note = ane_text_of(row, "note");
-    ane_page_put(p, "<td class=\"said\">");
+    const char *texts[] = {error, suspect, note, ane_text_of(row, "answer")};
+    bool says = false;
+    for (int i = 0; i < 4; i++) says = says || *texts[i];
+    ane_page_put(p, says ? "<td class=\"said\">" : "<td>");
     if (strcmp(status, "ok") != 0) {
         ane_page_put(p, "<span class=\"tag bad\">");
         ane_page_escaped(p, status);
@@ -47,7 +50,6 @@ static void put_standing(ane_page *p, const json_t *row) {
         ane_page_put(p, json_is_true(json_object_get(verified, "ok"))
                             ? "<span class=\"tag good\">verified</span> "
                             : "<span class=\"tag bad\">wrong</span> ");
-    const char *texts[] = {error, suspect, note, ane_text_of(row, "answer")};
     for (int i = 0; i < 4; i++) {
         ane_page_escaped(p, texts[i]);
         if (*texts[i]) ane_page_put(p, " ");
@@ -137,14 +139,36 @@ static void put_rows(ane_page *p, const ane_report *r, const char *benchmark, bo
         if (faint != recorded) continue;
         ane_document_label(r, document, label);
         json_array_foreach(ane_results_rows(document), k, row) {
-            if (ane_row_is_of(row, benchmark)) put_row(p, machine ? label : NULL, row, metrics, n, recorded);
+            if (ane_row_is_of(row, benchmark) && !ane_row_is_conclusion(row))
+                put_row(p, machine ? label : NULL, row, metrics, n, recorded);
         }
     }
     ane_page_put(p, "</tbody></table></div>\n");
 }
 
+/* What one's own rows say together. */
+static void put_conclusions(ane_page *p, const ane_report *r, const char *benchmark) {
+    const bool several = json_array_size(r->own) > 1;
+    json_t *document, *row;
+    size_t i, k;
+    json_array_foreach(r->own, i, document) {
+        char label[ANE_CHART_NAME];
+        ane_document_label(r, document, label);
+        json_array_foreach(ane_results_rows(document), k, row) {
+            if (!ane_row_is_of(row, benchmark) || !ane_row_is_conclusion(row)) continue;
+            ane_page_put(p, "<p class=\"conclusion\"><b>");
+            ane_page_escapedf(
+                p, "%s%s%s: ", several ? label : "", several ? ", " : "", ane_text_of(row, "case"));
+            ane_page_put(p, "</b>");
+            ane_page_escaped(p, ane_text_of(row, "note"));
+            ane_page_put(p, "</p>\n");
+        }
+    }
+}
+
 void ane_put_table(ane_page *p, const ane_report *r, const char *benchmark) {
     int own = own_rows(r, benchmark), recorded = recorded_rows(r, benchmark);
+    put_conclusions(p, r, benchmark);
     if (own) put_rows(p, r, benchmark, false);
     if (!recorded) return;
     ane_page_printf(p, "<details%s><summary>Recorded by others: %d %s</summary>\n",

@@ -161,8 +161,10 @@ bool ane_runlog_text(ane_runlog *log, const char *type, int64_t step, const char
     return write_line(log, e);
 }
 
-bool ane_runlog_end(ane_runlog *log, int64_t step, bool interrupted, ane_error *e) {
+bool ane_runlog_end(
+    ane_runlog *log, int64_t step, bool interrupted, const ane_device_counts *device, ane_error *e) {
     ane_line *l = begin(log, "end", step);
     ane_line_bool(l, "interrupted", interrupted);
+    put_device(l, device);
     return write_line(log, e);
 }

@@ -9,7 +9,7 @@
  *   {"type":"sample","step":N,"text":...}
  *   {"type":"save","step":N,"path":folder}
  *   {"type":"warning","step":N,"text":...}
- *   {"type":"end","step":N,"interrupted":bool}
+ *   {"type":"end","step":N,"interrupted":bool,"device":{...}}
  *
  * What is no number (the loss of a step that was skipped, say) is null. Steps count from 1. The timers are
  * milliseconds by the clock and together make up "ms": data, embedding, forward, head, loss, backward, norms,
@@ -17,7 +17,8 @@
  * listener, for the step before).
  *
  * "repeats": how often the step's batches were run again at half the loss scale, since a gradient overflowed fp16.
- * "device" is what the device did for this step: ane_device_counts, by its members' names.
+ * "device" is what the device did for this step, and at the end for all since it was opened, compiling before the first
+ * step included: ane_device_counts, by its members' names.
  *
  * A run that goes on behind step N first cuts off what was logged after it, so that the log reads as if the
  * run had never stopped: step, eval and sample lines hold the same values, times apart.
@@ -58,7 +59,8 @@ bool ane_runlog_step(ane_runlog *log, const ane_step_record *r, ane_error *e);
 bool ane_runlog_eval(ane_runlog *log, int64_t step, const ane_evaluation *v, ane_error *e);
 /* start, resume, sample, warning (text) and save (path). */
 bool ane_runlog_text(ane_runlog *log, const char *type, int64_t step, const char *text, ane_error *e);
-bool ane_runlog_end(ane_runlog *log, int64_t step, bool interrupted, ane_error *e);
+bool ane_runlog_end(
+    ane_runlog *log, int64_t step, bool interrupted, const ane_device_counts *device, ane_error *e);
 bool ane_runlog_sync(ane_runlog *log, ane_error *e); /* to the disk, before a checkpoint that counts on it */
 void ane_runlog_close(ane_runlog *log);
 

@@ -164,5 +164,6 @@ bool ane_trainer_end(ane_trainer *t, bool interrupted, ane_error *e) {
     bool complete = t->state.step >= t->config.options.steps;
     snprintf(text, sizeof text, complete ? "%s" : "anemone train --resume %s", t->run.text);
     tell(t, (ane_train_event){.type = ANE_EVENT_END, .text = text, .interrupted = interrupted});
-    return ane_runlog_end(&t->log, t->state.step, interrupted, e);
+    const ane_device_counts all = ane_device_counts_get(t->device);
+    return ane_runlog_end(&t->log, t->state.step, interrupted, &all, e);
 }

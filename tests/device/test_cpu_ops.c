@@ -396,6 +396,42 @@ static void test_weights_are_staged(void **state) {
     mil_program_free(p);
 }
 
+/* On a device that is late, a change comes in with the one after it. */
+static void check_late(const char *spec, bool rounds) {
+    enum { COUNT = 7 * 12 };
+    ane_error e = {0};
+    compare_run r;
+    const example linear = {"linear", linears, {-1, 1}, 2e-6, 2e-6};
+    mil_program *p = build(&linear, MIL_FP32);
+    compare_prepare(&r, p, spec, 3, linear.range);
+    for (int change = 1; change < 4; change++) {
+        float before[COUNT];
+        for (int i = 0; i < COUNT; i++) {
+            before[i] = r.weights[0][i];
+            r.weights[0][i] = 0.25F * (float)((i + change) % 5);
+        }
+        assert_ok(ane_weights_changed(r.binding, &e), &e);
+        assert_ok(ane_run(r.binding, NULL, &e), &e);
+        for (int i = 0; i < COUNT; i++) r.params[0].array.data[i] = before[i];
+        int64_t total = 0;
+        if (rounds)
+            compare_fp16(&r, &linear, &total);
+        else
+            compare_outputs(&r, MIL_EXACT, linear.tolerance, spec);
+    }
+    compare_free(&r);
+    mil_program_free(p);
+}
+
+static void test_weights_come_late(void **state) {
+    (void)state;
+    ane_error e = {0};
+    check_late("cpu:threads=2,weights=late", false);
+    check_late("cpu:threads=2,precision=fp16,weights=late", true);
+    assert_null(ane_device_open("cpu:precision=bf16,weights=late", &e));
+    assert_error(&e, ANE_ERROR_UNSUPPORTED, "weights=late is for precision=fp32 and fp16 only");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fp32_on_every_vector_path),
@@ -403,6 +439,7 @@ int main(void) {
         cmocka_unit_test(test_fp16),
         cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_weights_are_staged),
+        cmocka_unit_test(test_weights_come_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,7 +159,7 @@ static void test_all_types(void **state) {
     for (int i = 0; i < 5; i++) assert_ok(ane_runlog_text(&log, types[i], i, "text", &e), &e);
     const ane_evaluation v = {.loss = 1.5, .perplexity = 4.5, .bits_per_byte = -1, .tokens = 7};
     assert_ok(ane_runlog_eval(&log, 5, &v, &e), &e);
-    assert_ok(ane_runlog_end(&log, 6, true, &e), &e);
+    assert_ok(ane_runlog_end(&log, 6, true, &(ane_device_counts){.compiles = 3}, &e), &e);
     assert_ok(ane_runlog_sync(&log, &e), &e);
     json_t *all = lines(run), *o;
     assert_int_equal(json_array_size(all), 7);
@@ -171,6 +171,7 @@ static void test_all_types(void **state) {
     }
     assert_true(number(json_array_get(all, 5), "loss") == 1.5);
     assert_true(json_is_true(json_object_get(json_array_get(all, 6), "interrupted")));
+    assert_true(number(json_object_get(json_array_get(all, 6), "device"), "compiles") == 3);
     json_decref(all);
     ane_runlog_close(&log);
 }
@@ -181,7 +182,7 @@ static void fill(ane_runlog *log) {
     assert_ok(ane_runlog_text(log, "start", 0, "go", &e), &e);
     for (r.step = 1; r.step <= 4; r.step++) assert_ok(ane_runlog_step(log, &r, &e), &e);
     assert_ok(ane_runlog_text(log, "save", 4, "x", &e), &e);
-    assert_ok(ane_runlog_end(log, 4, false, &e), &e);
+    assert_ok(ane_runlog_end(log, 4, false, &(ane_device_counts){0}, &e), &e);
 }
 
 static void test_cut(void **state) {

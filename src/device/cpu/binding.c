@@ -84,7 +84,7 @@ static void stage_part(void *context, int64_t begin, int64_t end) {
     bool bf16 = j->precision == ANE_BF16 || j->precision == ANE_INT8;
     j->v->map[bf16 ? CPU_ROUND_BF16 : CPU_COPY][0](
         j->to + begin, j->from + begin, NULL, NULL, 0, end - begin);
-    if (!bf16) j->v->round_f16(j->to + begin, end - begin);
+    if (j->precision == ANE_FP16) j->v->round_f16(j->to + begin, end - begin);
 }
 
 /* Convert the master into `copies[weight]`, which is made when it is not there. */

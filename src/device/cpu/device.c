@@ -116,8 +116,8 @@ static bool parse_options(options *o, const char *text, ane_error *e) {
         at = last ? end + 1 : end;
     }
     if (!choose_products(o, e)) return false;
-    return !o->late || o->precision == ANE_FP16 ||
-           ane_fail(e, ANE_ERROR_UNSUPPORTED, "cpu", "weights=late is for precision=fp16 only");
+    return !o->late || o->precision == ANE_FP16 || o->precision == ANE_FP32 ||
+           ane_fail(e, ANE_ERROR_UNSUPPORTED, "cpu", "weights=late is for precision=fp32 and fp16 only");
 }
 
 /* ---- the device ---------------------------------------------------------------------------------------- */

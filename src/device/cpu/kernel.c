@@ -60,6 +60,7 @@ ane_kernel *ane_cpu_compile(ane_device *device, const mil_program *p, const mil_
     k->base.device = device;
     ane_cpu_count_allocations((cpu_device *)device, 1);
     k->plan.precision = device->capabilities.precision;
+    k->plan.copies_weights = ((cpu_device *)device)->late;
     k->plan.packed = ((cpu_device *)device)->packed;
     k->plan.packs_lonely = ((cpu_device *)device)->packs_lonely;
     k->plan.threads = ((cpu_device *)device)->threads;

@@ -301,7 +301,7 @@ static bool lower_weight(cpu_lower *l, const mil_operation *op) {
         index++;
     int32_t s = ane_cpu_plan_storage(l->plan, CPU_WEIGHT, CPU_F32, index, mil_type_count(t));
     if (s < 0) return ane_cpu_no_memory(l);
-    if (ane_cpu_rounds(l)) s = ane_cpu_staged_weight(l, s);
+    if (ane_cpu_rounds(l) || l->plan->copies_weights) s = ane_cpu_staged_weight(l, s);
     l->views[op->results[0]] = ane_cpu_view_packed(s, t);
     return true;
 }

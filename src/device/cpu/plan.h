@@ -108,6 +108,7 @@ typedef struct cpu_step {
 typedef struct cpu_plan {
     ane_arena *arena; /* everything in the plan */
     ane_precision precision;
+    bool copies_weights;             /* steps read staged copies, even where a copy is equal */
     const ane_packed_kernel *packed; /* what products run by; NULL: the library's */
     bool packs_lonely;               /* an operand that a single product reads, too */
     int threads;
