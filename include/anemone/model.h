@@ -171,7 +171,7 @@ typedef struct ane_network_timers {
     double beside;  /* products while something else was going on */
 } ane_network_timers;
 
-/* `gradients` (same layout as weights) is added to by every backward; NULL: evaluation only. Both must outlive the
+/* `gradients` (same layout as weights, zeros at first) is added to by every backward; NULL: evaluation only. Both must outlive the
  * network. `placement` NULL: ANE_PLACE_BEST for all. More tokens in a sequence than the model's max_seq are refused. */
 ane_network *ane_network_new(ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch,
     int32_t seq, const ane_placement *placement, ane_error *e);
@@ -181,6 +181,8 @@ ane_placement ane_network_placement(const ane_network *n); /* as it was decided 
  * backward: gradients += scale * d(loss). A target of -1 is not counted; when none is, loss and gradients are 0. */
 bool ane_network_loss(
     ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e);
+/* The next backward puts its gradients in place of those there are: cheaper than to zero them and add. */
+void ane_network_clear_gradients(ane_network *n);
 /* Logits [batch*seq, vocab] for tokens [batch, seq]. */
 bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, ane_error *e);
 /* After every change of the weights and before the next loss or logits. */

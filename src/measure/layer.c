@@ -202,7 +202,7 @@ static bool plain_norms(ane_layer *l, int k, ane_error *e) {
 
 static bool norms_of_stage(ane_layer *l, int k, ane_error *e) {
     return ane_stage_forward(l->norms, k, e) && ane_stage_backward(l->norms, k, e) &&
-           ane_stage_products(l->norms, k, l->staging, threads(l), e);
+           ane_stage_products(l->norms, k, true, l->staging, threads(l), e);
 }
 
 /* d[k] = d[k+1] + norm'(x[k], d(normed)) */
@@ -219,8 +219,8 @@ static bool norm_backward(ane_layer *l, int k, ane_error *e) {
 static bool products(ane_layer *l, int k, ane_error *e) {
     double mark = ane_clock_ms();
     bool ok = l->ways.beside
-                  ? ane_beside_products(&l->beside, l->parts[k], 0, l->beside_staging, threads(l), e)
-                  : ane_stage_products(l->parts[k], 0, l->staging, threads(l), e);
+                  ? ane_beside_products(&l->beside, l->parts[k], 0, true, l->beside_staging, threads(l), e)
+                  : ane_stage_products(l->parts[k], 0, true, l->staging, threads(l), e);
     lap(&mark, &l->times.products);
     return ok;
 }

@@ -14,6 +14,7 @@ typedef struct ane_beside_job {
     ane_job job;
     ane_stage *stage;
     int copy, threads;
+    bool add;
     float *const *staging;
     bool pending, ok;
     ane_error error;
@@ -32,9 +33,9 @@ bool ane_beside_init(ane_beside *b, ane_error *e);
 void ane_beside_destroy(ane_beside *b); /* waits; fine when init was not called or failed */
 /* Before a backward runs: the products of the last but one are done. */
 bool ane_beside_make_room(ane_beside *b, ane_error *e);
-/* staging[2] must stay, and be used by nothing else until ane_beside_finish. */
+/* ane_stage_products; staging[2] must stay, and be used by nothing else until ane_beside_finish. */
 bool ane_beside_products(
-    ane_beside *b, ane_stage *s, int copy, float *const staging[2], int threads, ane_error *e);
+    ane_beside *b, ane_stage *s, int copy, bool add, float *const staging[2], int threads, ane_error *e);
 bool ane_beside_finish(ane_beside *b, ane_error *e);
 
 #endif

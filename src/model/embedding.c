@@ -2,6 +2,8 @@
 #include "base/parallel.h"
 #include "model/host.h"
 
+#include <string.h>
+
 enum { TILE = 16 }; /* columns of a tile: a cache line of floats */
 
 typedef struct gather_job {
@@ -35,6 +37,14 @@ void ane_embedding_gather(
 void ane_transpose(float *out, const float *in, int64_t rows, int64_t columns, int threads) {
     gather_job job = {out, in, NULL, columns, rows};
     ane_parallel_for(rows, TILE, threads, gather, &job);
+}
+
+static void zero(void *context, int64_t begin, int64_t end) {
+    memset((float *)context + begin, 0, (size_t)(end - begin) * sizeof(float));
+}
+
+void ane_zero(float *x, int64_t n, int threads) {
+    ane_parallel_for(n, 1 << 14, threads, zero, x);
 }
 
 typedef struct scatter_job {

@@ -12,6 +12,7 @@ void ane_embedding_gather(
 /* Row tokens[n] of d_table += column n of d[channels, columns]. */
 void ane_embedding_scatter(
     float *d_table, const float *d, const int32_t *tokens, int64_t channels, int64_t columns, int threads);
+void ane_zero(float *x, int64_t n, int threads);
 /* in[rows, columns] -> out[columns, rows] */
 void ane_transpose(float *out, const float *in, int64_t rows, int64_t columns, int threads);
 
@@ -36,14 +37,15 @@ typedef struct ane_product {
     const mil_param_grad *how;
     ane_buffer *left, *right;               /* of a product */
     ane_buffer *value;                      /* otherwise: the gradient itself */
-    float *gradient;                        /* where it is added */
+    float *gradient;                        /* where it goes */
+    bool continues;                         /* another of the same copy has gone there before */
     const struct ane_packed_kernel *kernel; /* NULL: the library's product */
     void *packed; /* room for right, packed: ane_product_room bytes, aligned to 64 */
 } ane_product;
 int64_t ane_product_room(const ane_product *p);
-/* gradient += the product. staging[2] as for ane_floats_open, each as large as the largest operand that needs
- * it. */
-bool ane_product_add(const ane_product *p, float *const staging[2], int threads, ane_error *e);
+/* gradient = the product, or with `add` gradient += the product. staging[2] as for ane_floats_open, each as large as the
+ * largest operand that needs it. */
+bool ane_product_form(const ane_product *p, bool add, float *const staging[2], int threads, ane_error *e);
 /* 2 operations per multiply-add. */
 double ane_product_flops(const mil_param_grad *how);
 

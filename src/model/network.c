@@ -55,14 +55,18 @@ static bool forward(ane_network *n, const int32_t *tokens, double *mark, ane_err
 static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
     const float *d = ane_floats_open(n->d[0], ANE_READ, n->staging[0], e);
     if (!d) return false;
-    ane_embedding_scatter(
-        ane_weights_embedding(n->gradients), d, tokens, n->weights->config.dim, n->columns, n->threads);
+    const ane_model_config *c = &n->weights->config;
+    float *table = ane_weights_embedding(n->gradients);
+    if (!n->adds && !c->tied)
+        ane_zero(table, (int64_t)c->vocab_size * c->dim, n->threads); /* tied: the head's gradient */
+    ane_embedding_scatter(table, d, tokens, c->dim, n->columns, n->threads);
     return ane_floats_close(n->d[0], ANE_READ, n->staging[0], e);
 }
 
-bool ane_network_products(ane_network *n, ane_stage *s, int copy, ane_error *e) {
-    return n->products_beside ? ane_beside_products(&n->beside, s, copy, n->beside_staging, n->threads, e)
-                              : ane_stage_products(s, copy, n->staging, n->threads, e);
+bool ane_network_products(ane_network *n, ane_stage *s, int copy, bool add, ane_error *e) {
+    return n->products_beside
+               ? ane_beside_products(&n->beside, s, copy, add, n->beside_staging, n->threads, e)
+               : ane_stage_products(s, copy, add, n->staging, n->threads, e);
 }
 
 bool ane_network_backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e) {
@@ -74,7 +78,7 @@ static bool backward_norm(ane_network *n, int k, ane_error *e) {
     const ane_host_norms *h = &n->norms;
     return ane_copy_floats(h->x, ane_network_x(n, k), e) && ane_copy_floats(h->d_normed, h->device_d, e) &&
            ane_stage_forward(h->stage, k, e) && ane_stage_backward(h->stage, k, e) &&
-           ane_stage_products(h->stage, k, n->staging, n->threads, e) &&
+           ane_stage_products(h->stage, k, n->adds, n->staging, n->threads, e) &&
            ane_add_floats(ane_network_d(n, k), ane_network_d(n, k + 1), h->d_x, n->staging[0], n->threads, e);
 }
 
@@ -85,7 +89,7 @@ static bool backward_segment(ane_network *n, int k, double *mark, ane_error *e) 
     ane_network_lap(mark, &n->timers.backward);
     if (n->norms.stage && !backward_norm(n, k, e)) return false;
     ane_network_lap(mark, &n->timers.norms);
-    bool ok = ane_network_products(n, s, copy, e);
+    bool ok = ane_network_products(n, s, copy, n->adds, e);
     ane_network_lap(mark, &n->timers.products);
     return ok;
 }
@@ -121,9 +125,15 @@ static void split_waiting(ane_network *n) {
 bool ane_network_loss(
     ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e) {
     if (!check_ids(n, tokens, 0, "Token", e) || !check_ids(n, targets, -1, "Target", e)) return false;
+    n->adds = !n->cleared;
+    n->cleared = false;
     bool ok = loss_and_gradients(n, tokens, targets, scale, loss, e);
     split_waiting(n);
     return ok;
+}
+
+void ane_network_clear_gradients(ane_network *n) {
+    n->cleared = true;
 }
 
 bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, ane_error *e) {

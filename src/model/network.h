@@ -44,6 +44,8 @@ struct ane_network {
     float *beside_staging[2]; /* the same for products beside */
     ane_beside beside;
     bool products_beside;
+    bool cleared;        /* the next backward begins new gradients */
+    bool adds;           /* the one that runs adds to those there are */
     double *column_loss; /* [columns] */
     ane_network_timers timers;
 };
@@ -54,7 +56,7 @@ ane_buffer *ane_network_d(const ane_network *n, int segment);
 void ane_network_lap(double *mark, double *timer);
 /* A copy's backward, when there is room for what it makes; then its products: now, or beside what comes next. */
 bool ane_network_backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e);
-bool ane_network_products(ane_network *n, ane_stage *s, int copy, ane_error *e);
+bool ane_network_products(ane_network *n, ane_stage *s, int copy, bool add, ane_error *e);
 
 /* How many columns a head that takes fp32 works on at a time (network_head.c). */
 int32_t ane_network_head_columns(int32_t columns);

@@ -70,8 +70,9 @@ static bool chunk_back(ane_network *n, const ends *o, int32_t first, double *mar
     if (!ane_network_backward_stage(n, n->head, 0, e) || !give_d(n, o, first, e)) return false;
     ane_network_lap(mark, &n->timers.backward);
     bool whole = n->head_columns == n->columns; /* else the next chunk needs the buffers at once */
-    bool ok = whole ? ane_network_products(n, n->head, 0, e)
-                    : ane_stage_products(n->head, 0, n->staging, n->threads, e);
+    bool add = n->adds || first > 0;
+    bool ok = whole ? ane_network_products(n, n->head, 0, add, e)
+                    : ane_stage_products(n->head, 0, add, n->staging, n->threads, e);
     ane_network_lap(mark, &n->timers.products);
     return ok;
 }

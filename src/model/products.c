@@ -4,6 +4,8 @@
 #include "base/parallel.h"
 #include "model/host.h"
 
+#include <string.h>
+
 float *ane_floats_open(ane_buffer *b, ane_access access, float *staging, ane_error *e) {
     const mil_type *type = ane_buffer_type(b);
     if (type->dtype == MIL_FP32) return ane_buffer_map(b, access, e);
@@ -38,7 +40,7 @@ static void add_part(void *context, int64_t begin, int64_t end) {
 }
 
 /* to[n] += x[n] */
-static void add(float *to, const float *x, int64_t n, int threads) {
+static void add_to(float *to, const float *x, int64_t n, int threads) {
     sum s = {to, x};
     ane_parallel_for(n, 1 << 14, threads, add_part, &s);
 }
@@ -49,20 +51,24 @@ bool ane_add_floats(ane_buffer *to, ane_buffer *a, ane_buffer *b, float *staging
     if (!y) return false;
     float *x = ane_floats_open(to, ANE_WRITE, staging, e);
     bool ok = x && ane_buffer_read_f32(a, x, n, e);
-    if (ok) add(x, y, n, threads);
+    if (ok) add_to(x, y, n, threads);
     if (x) ok = ane_floats_close(to, ANE_WRITE, staging, e) && ok;
     return ane_buffer_unmap(b, e) && ok;
 }
 
-static bool add_value(const ane_product *p, float *staging, int threads, ane_error *e) {
+static bool take_value(const ane_product *p, bool add, float *staging, int threads, ane_error *e) {
     const float *value = ane_floats_open(p->value, ANE_READ, staging, e);
+    int64_t n = mil_type_count(ane_buffer_type(p->value));
     if (!value) return false;
-    add(p->gradient, value, mil_type_count(ane_buffer_type(p->value)), threads);
+    if (add)
+        add_to(p->gradient, value, n, threads);
+    else
+        memcpy(p->gradient, value, (size_t)n * sizeof *value);
     return ane_floats_close(p->value, ANE_READ, staging, e);
 }
 
-/* gradient[m, k] += left[m, n] * right[k, n]^T */
-static void multiply(const ane_product *p, const float *left, const float *right, int threads) {
+/* gradient[m, k] (+)= left[m, n] * right[k, n]^T */
+static void multiply(const ane_product *p, bool add, const float *left, const float *right, int threads) {
     const mil_param_grad *g = p->how;
     const ane_gemm gemm = {
         .transpose_a = g->left_transposed,
@@ -75,7 +81,7 @@ static void multiply(const ane_product *p, const float *left, const float *right
         .lda = g->left_transposed ? g->m : g->n,
         .b = right,
         .ldb = g->right_transposed ? g->k : g->n,
-        .beta = 1,
+        .beta = add,
         .c = p->gradient,
         .ldc = g->k,
     };
@@ -87,7 +93,8 @@ int64_t ane_product_room(const ane_product *p) {
 }
 
 /* The same by packed operands: in bf16 both are rounded. */
-static void multiply_packed(const ane_product *p, const float *left, const float *right, int threads) {
+static void multiply_packed(
+    const ane_product *p, bool add, const float *left, const float *right, int threads) {
     const mil_param_grad *g = p->how;
     const ane_packed_source b = {right, g->right_transposed ? 1 : g->n, g->right_transposed ? g->k : 1};
     const ane_packed_product product = {
@@ -99,18 +106,18 @@ static void multiply_packed(const ane_product *p, const float *left, const float
         .b = p->packed,
         .c = p->gradient,
         .ldc = g->k,
-        .add = true,
+        .add = add,
     };
     ane_packed_pack(p->kernel, p->packed, &b, g->k, g->n, threads);
     ane_packed_run(&product, threads);
 }
 
-bool ane_product_add(const ane_product *p, float *const staging[2], int threads, ane_error *e) {
-    if (!p->how->is_product) return add_value(p, staging[0], threads, e);
+bool ane_product_form(const ane_product *p, bool add, float *const staging[2], int threads, ane_error *e) {
+    if (!p->how->is_product) return take_value(p, add, staging[0], threads, e);
     const float *left = ane_floats_open(p->left, ANE_READ, staging[0], e);
     if (!left) return false;
     const float *right = p->left == p->right ? left : ane_floats_open(p->right, ANE_READ, staging[1], e);
-    if (right) (p->kernel ? multiply_packed : multiply)(p, left, right, threads);
+    if (right) (p->kernel ? multiply_packed : multiply)(p, add, left, right, threads);
     bool closed = !right || p->left == p->right || ane_floats_close(p->right, ANE_READ, staging[1], e);
     return ane_floats_close(p->left, ANE_READ, staging[0], e) && right && closed;
 }

@@ -193,6 +193,7 @@ static bool find_products(ane_stage *s, int copy, const masters *m, ane_error *e
         int64_t count = 0;
         p->how = how;
         p->gradient = m->param(m->gradients, copy, how->param, &count);
+        for (int k = 0; k < i; k++) p->continues |= s->products[copy * n + k].gradient == p->gradient;
         if (how->is_product) {
             p->left = find(s, copy, how->left);
             p->right = find(s, copy, how->right);
@@ -246,10 +247,13 @@ bool ane_stage_backward(ane_stage *s, int copy, ane_error *e) {
     return (!again || ane_stage_forward(s, copy, e)) && ane_run(s->backwards[copy], NULL, e);
 }
 
-bool ane_stage_products(ane_stage *s, int copy, float *const staging[2], int threads, ane_error *e) {
+bool ane_stage_products(
+    ane_stage *s, int copy, bool add, float *const staging[2], int threads, ane_error *e) {
     int n = s->gradient->n_param_grads;
-    for (int i = 0; i < n; i++)
-        if (!ane_product_add(&s->products[copy * n + i], staging, threads, e)) return false;
+    for (int i = 0; i < n; i++) {
+        const ane_product *p = &s->products[copy * n + i];
+        if (!ane_product_form(p, add || p->continues, staging, threads, e)) return false;
+    }
     return true;
 }
 

@@ -37,8 +37,9 @@ bool ane_stage_forward(ane_stage *s, int copy, ane_error *e);
 bool ane_stage_backward(ane_stage *s, int copy, ane_error *e);
 /* The buffer under this name; NULL when there is none. */
 ane_buffer *ane_stage_buffer(const ane_stage *s, int copy, const char *name);
-/* Add the parameter gradients of a copy whose backward ran last (beside: last but one). */
-bool ane_stage_products(ane_stage *s, int copy, float *const staging[2], int threads, ane_error *e);
+/* Form the parameter gradients of a copy whose backward ran last (beside: last but one), in place of what the store holds,
+ * or with `add` added to it. */
+bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2], int threads, ane_error *e);
 bool ane_stage_weights_changed(ane_stage *s, ane_error *e);
 
 /* Of one run of all copies: forward, backward and products. */

@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     /* floats in one partial sum: fixed, so that the sum does not depend on the number of threads */
@@ -42,7 +41,8 @@ void ane_adamw_free(ane_adamw *o) {
 /* One call of ane_adamw_update. */
 typedef struct update {
     ane_adamw *optimizer;
-    float *w, *g;
+    float *w;
+    const float *g;
     const ane_adamw_loops *loops;
     ane_adamw_factors decaying, plain; /* of tensors with and without weight decay */
 } update;
@@ -77,22 +77,14 @@ static void update_part(void *context, int64_t begin, int64_t end) {
     }
 }
 
-static void zero_part(void *context, int64_t begin, int64_t end) {
-    const update *u = context;
-    memset(u->g + begin, 0, (size_t)(end - begin) * sizeof *u->g);
-}
-
-double ane_adamw_update(ane_adamw *o, ane_weights *weights, ane_weights *gradients, double gradient_scale,
-    double lr, int threads) {
+double ane_adamw_update(ane_adamw *o, ane_weights *weights, const ane_weights *gradients,
+    double gradient_scale, double lr, int threads) {
     const ane_adamw_options *a = &o->options;
     const ane_adamw_loops *loops[4];
     ane_adamw_loops_here(loops);
     update u = {.optimizer = o, .w = weights->data, .g = gradients->data, .loops = loops[0]};
     double norm = global_norm(&u, gradients->count, threads) * fabs(gradient_scale);
-    if (!isfinite(norm)) {
-        ane_parallel_for(gradients->count, CHUNK, threads, zero_part, &u);
-        return norm;
-    }
+    if (!isfinite(norm)) return norm;
     o->t++;
     double clip = a->clip > 0 && norm + 1e-6 > a->clip ? a->clip / (norm + 1e-6) : 1;
     u.plain = (ane_adamw_factors){.clip = (float)(clip * gradient_scale),

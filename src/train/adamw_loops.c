@@ -24,8 +24,8 @@ INLINE float flush(float x) {
     return fabsf(x) < FLT_MIN ? 0.0f : x;
 }
 
-INLINE void update(const ane_adamw_factors *factors, float *restrict w, float *restrict g, float *restrict m,
-    float *restrict v, int64_t n) {
+INLINE void update(const ane_adamw_factors *factors, float *restrict w, const float *restrict g,
+    float *restrict m, float *restrict v, int64_t n) {
     const ane_adamw_factors f = *factors;
     for (int64_t i = 0; i < n; i++) {
         float grad = g[i] * f.clip;
@@ -34,7 +34,6 @@ INLINE void update(const ane_adamw_factors *factors, float *restrict w, float *r
         w[i] = w[i] * f.keep - f.step * (mean / (sqrtf(square) * f.root + f.epsilon));
         m[i] = mean;
         v[i] = square;
-        g[i] = 0;
     }
 }
 
@@ -44,7 +43,7 @@ INLINE void update(const ane_adamw_factors *factors, float *restrict w, float *r
         return squares(x, n);                                                                                \
     }                                                                                                        \
     TARGET static void update_##set(                                                                         \
-        const ane_adamw_factors *f, float *w, float *g, float *m, float *v, int64_t n) {                     \
+        const ane_adamw_factors *f, float *w, const float *g, float *m, float *v, int64_t n) {               \
         update(f, w, g, m, v, n);                                                                            \
     }                                                                                                        \
     static const ane_adamw_loops loops_##set = {#set, squares_##set, update_##set};

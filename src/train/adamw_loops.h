@@ -6,7 +6,7 @@
 
 /* One update's factors:
  *     g' = clip g;  m += toward (g' - m);  v = beta2 v + fresh g'^2
- *     w = keep w - step m / (root sqrt(v) + epsilon);  g = 0 */
+ *     w = keep w - step m / (root sqrt(v) + epsilon) */
 typedef struct ane_adamw_factors {
     float clip, toward, beta2, fresh, keep, step, root, epsilon;
 } ane_adamw_factors;
@@ -14,7 +14,7 @@ typedef struct ane_adamw_factors {
 typedef struct ane_adamw_loops {
     const char *name; /* "avx512" */
     double (*sum_of_squares)(const float *x, int64_t n);
-    void (*update)(const ane_adamw_factors *f, float *w, float *g, float *m, float *v, int64_t n);
+    void (*update)(const ane_adamw_factors *f, float *w, const float *g, float *m, float *v, int64_t n);
 } ane_adamw_loops;
 
 /* Those that this processor can run, the fastest first, plain C last; returns how many. */

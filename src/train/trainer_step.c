@@ -12,6 +12,7 @@ static const double LARGEST_SCALE = 16777216; /* 2^24 */
 static bool forward_backward(ane_trainer *t, ane_step_record *r, ane_error *e) {
     const ane_train_options *o = &t->config.options;
     double scale = t->state.loss_scale / o->accumulate, sum = 0;
+    ane_network_clear_gradients(t->network);
     for (int32_t i = 0; i < o->accumulate; i++) {
         double start = ane_clock_ms(), loss;
         if (!ane_dataset_batch(t->data, ANE_TRAIN, o->seed, t->state.data_position, o->batch, o->seq,

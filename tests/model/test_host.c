@@ -116,7 +116,7 @@ static void embedding(void **state) {
     free(table);
 }
 
-/* gradient += left right^T, whichever way the operands lie, from fp32 and from fp16 buffers. */
+/* gradient (+)= left right^T, whichever way the operands lie, from fp32 and from fp16 buffers. */
 static void products(void **state) {
     (void)state;
     enum { M = 5, K = 7, N = 11 };
@@ -126,18 +126,20 @@ static void products(void **state) {
     float *left = normal(M * N, 1, 1), *right = normal(K * N, 1, 2), staged[2][K * N];
     float *const staging[2] = {staged[0], staged[1]};
     _Alignas(64) char packed[4 * 64 * 64];
-    for (int variant = 0; variant < 16; variant++) {
-        bool lt = variant & 1, rt = variant & 2;
+    for (int variant = 0; variant < 32; variant++) {
+        bool lt = variant & 1, rt = variant & 2, add = variant & 16;
         mil_dtype dtype = variant & 4 ? MIL_FP16 : MIL_FP32;
         float l[M * N], r[K * N], gradient[M * K];
         for (int n = 0; n < N; n++) {
             for (int m = 0; m < M; m++) l[lt ? n * M + m : m * N + n] = left[m * N + n];
             for (int k = 0; k < K; k++) r[rt ? n * K + k : k * N + n] = right[k * N + n];
         }
-        for (int i = 0; i < M * K; i++) gradient[i] = (float)i;
+        for (int i = 0; i < M * K; i++) gradient[i] = add ? (float)i : NAN;
         const mil_param_grad how = {"w", true, NULL, "l", "r", lt, rt, M, N, K};
-        ane_product p = {&how, ane_buffer_new(device, mil_tensor(dtype, 1, (int64_t[]){M * N}), &e),
-            ane_buffer_new(device, mil_tensor(dtype, 1, (int64_t[]){K * N}), &e), NULL, gradient, NULL, NULL};
+        ane_product p = {.how = &how,
+            .left = ane_buffer_new(device, mil_tensor(dtype, 1, (int64_t[]){M * N}), &e),
+            .right = ane_buffer_new(device, mil_tensor(dtype, 1, (int64_t[]){K * N}), &e),
+            .gradient = gradient};
         assert_ok(p.left && p.right, &e);
         p.kernel = variant & 8 ? ane_packed_kernel_find(false, NULL) : NULL;
         assert_true(ane_product_room(&p) <= (int64_t)sizeof packed &&
@@ -145,10 +147,10 @@ static void products(void **state) {
         p.packed = packed;
         assert_ok(
             ane_buffer_write_f32(p.left, l, M * N, &e) && ane_buffer_write_f32(p.right, r, K * N, &e), &e);
-        assert_ok(ane_product_add(&p, staging, 1, &e), &e);
+        assert_ok(ane_product_form(&p, add, staging, 1, &e), &e);
         for (int m = 0; m < M; m++)
             for (int k = 0; k < K; k++) {
-                double sum = m * K + k;
+                double sum = add ? m * K + k : 0;
                 for (int n = 0; n < N; n++) sum += (double)left[m * N + n] * right[k * N + n];
                 assert_true(fabs(gradient[m * K + k] - sum) < (dtype == MIL_FP16 ? 2e-2 : 1e-5));
             }
@@ -158,10 +160,13 @@ static void products(void **state) {
     }
     const mil_param_grad value = {.param = "w", .value = "v", .m = M, .k = 1};
     float gradient[M] = {1, 1, 1, 1, 1};
-    ane_product p = {&value, NULL, NULL, ane_buffer_new(device, mil_tensor(MIL_FP32, 1, (int64_t[]){M}), &e),
-        gradient, NULL, NULL};
-    assert_ok(ane_buffer_write_f32(p.value, left, M, &e) && ane_product_add(&p, staging, 1, &e), &e);
+    ane_product p = {.how = &value,
+        .value = ane_buffer_new(device, mil_tensor(MIL_FP32, 1, (int64_t[]){M}), &e),
+        .gradient = gradient};
+    assert_ok(ane_buffer_write_f32(p.value, left, M, &e) && ane_product_form(&p, true, staging, 1, &e), &e);
     for (int i = 0; i < M; i++) assert_true(gradient[i] == 1 + left[i]);
+    assert_ok(ane_product_form(&p, false, staging, 1, &e), &e);
+    for (int i = 0; i < M; i++) assert_true(gradient[i] == left[i]);
     ane_buffer_free(p.value);
     ane_device_close(device);
     free(left);

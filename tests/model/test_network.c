@@ -251,7 +251,7 @@ static void refused(void **state) {
 
 /* ---- chunks of the head -------------------------------------------------------------------------------------- */
 
-static ane_weights *tiny_weights(void) {
+static ane_weights *tiny_weights(bool tied) {
     ane_error e = {0};
     const ane_model_config c = {.dim = 16,
         .hidden_dim = 32,
@@ -260,6 +260,7 @@ static ane_weights *tiny_weights(void) {
         .n_kv_heads = 1,
         .head_dim = 8,
         .vocab_size = 50,
+        .tied = tied,
         .max_seq = 1024,
         .norm_eps = 1e-5f,
         .rope_theta = 10000,
@@ -282,8 +283,8 @@ static void head_in_chunks(void **state) {
     assert_int_equal(ane_network_head_columns(512), 512);
     assert_int_equal(ane_network_head_columns(2048), 512);
     assert_int_equal(ane_network_head_columns(521), 521); /* a prime: whole */
-    fixture all = make("cpu:threads=2", tiny_weights(), true, BATCH, SEQ),
-            half = make("cpu:threads=2", tiny_weights(), true, BATCH / 2, SEQ);
+    fixture all = make("cpu:threads=2", tiny_weights(false), true, BATCH, SEQ),
+            half = make("cpu:threads=2", tiny_weights(false), true, BATCH / 2, SEQ);
     double loss, first, second;
     assert_ok(ane_network_loss(all.network, tokens, targets, 1, &loss, &e), &e);
     assert_ok(ane_network_loss(half.network, tokens, targets, 0.5, &first, &e), &e);
@@ -299,9 +300,38 @@ static void head_in_chunks(void **state) {
     drop(&half);
 }
 
+/* Cleared gradients are written over, whatever was there, and only once: what comes next is added. */
+static void gradients_begin_anew(void **state) {
+    (void)state;
+    enum { SEQ = 160, BATCH = 4, COLUMNS = SEQ * BATCH, VOCAB = 50 }; /* two chunks for the head */
+    ane_error e = {0};
+    static int32_t tokens[COLUMNS];
+    for (int i = 0; i < COLUMNS; i++) tokens[i] = i * 31 % (VOCAB - 1); /* the last one never occurs */
+    for (int tied = 0; tied < 2; tied++) {
+        fixture f = make("cpu:threads=2", tiny_weights(tied), true, BATCH, SEQ);
+        ane_weights *g = f.gradients;
+        double loss;
+        assert_ok(ane_network_loss(f.network, tokens, tokens, 1, &loss, &e), &e);
+        size_t bytes = (size_t)g->count * sizeof(float);
+        float *first = malloc(bytes);
+        memcpy(first, g->data, bytes);
+        for (int i = 0; i < g->n_tensors; i++)
+            for (int64_t k = 0; k < g->tensors[i].count; k++) g->data[g->tensors[i].offset + k] = NAN;
+        ane_network_clear_gradients(f.network);
+        assert_ok(ane_network_loss(f.network, tokens, tokens, 1, &loss, &e), &e);
+        for (int64_t i = 0; i < g->count; i++) assert_true(g->data[i] == first[i]);
+        assert_ok(ane_network_loss(f.network, tokens, tokens, 1, &loss, &e), &e);
+        for (int64_t i = 0; i < g->count; i++) first[i] *= 2;
+        assert_close(g->data, first, (int)g->count, 1e-6);
+        free(first);
+        drop(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(head_in_chunks),
+        cmocka_unit_test(gradients_begin_anew),
         cmocka_unit_test(loss_and_gradients_of_pytorch),
         cmocka_unit_test(logits_of_pytorch),
         cmocka_unit_test(half_precision),

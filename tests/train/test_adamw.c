@@ -153,7 +153,6 @@ static void check_against_naive(ane_adamw_options options, double scale) {
         double expected = naive_update(&reference, &b, scale, 0.01, t);
         double norm = ane_adamw_update(b.o, b.w, b.g, scale, 0.01, 2);
         assert_true(fabs(norm - expected) < 1e-9 * expected);
-        for (int64_t i = 0; i < b.g->count; i++) assert_true(b.g->data[i] == 0);
     }
     assert_int_equal(b.o->t, 10);
     for (size_t i = 0; i < n; i++)
@@ -207,7 +206,6 @@ static void test_not_finite(void **state) {
         fill_random(b.g, 3, 1);
         b.g->data[b.g->tensors[i].offset + 1] = bad[i];
         assert_false(isfinite(ane_adamw_update(b.o, b.w, b.g, 1, 0.01, 2)));
-        for (int64_t k = 0; k < b.g->count; k++) assert_true(b.g->data[k] == 0);
     }
     fill_random(b.g, 3, 1);
     assert_false(isfinite(ane_adamw_update(b.o, b.w, b.g, NAN, 0.01, 2)));
@@ -236,7 +234,10 @@ static void test_moments_end_at_zero(void **state) {
     options.beta2 = 0.9;
     bench b = bench_new(&CONFIG, options);
     b.g->data[0] = 1;
-    for (int t = 0; t < 2000; t++) ane_adamw_update(b.o, b.w, b.g, 1, 0.01, 1);
+    for (int t = 0; t < 2000; t++) {
+        ane_adamw_update(b.o, b.w, b.g, 1, 0.01, 1);
+        b.g->data[0] = 0;
+    }
     assert_true(b.o->m->data[0] == 0);
     assert_true(b.o->v->data[0] == 0);
     bench_free(b);
