@@ -105,7 +105,7 @@ enum {
 static void edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a, const void *b,
     int64_t k, float *c, int64_t ldc, bool add) {
     _Alignas(64) float whole[MOST_ROWS * MOST_COLUMNS];
-    block(a, b, k, whole, MOST_COLUMNS, false);
+    block(a, b, k, whole, MOST_COLUMNS, ANE_PUT);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j++) {
             float x = whole[i * MOST_COLUMNS + j];
@@ -165,15 +165,15 @@ static void row_of_blocks(
     int64_t rows = least(kernel->rows, p->m - row), panel = panel_bytes(kernel, p->k);
     const char *b = (const char *)p->b + l * kernel->columns * kernel->bytes;
     ane_packed_block *block = is_along(p) ? kernel->block_of_rows : kernel->block;
-    bool add = p->add || l > 0;
+    ane_packed_store store = l > 0 ? ANE_ADD : k == p->k || p->store != ANE_STREAM ? p->store : ANE_PUT;
     for (int64_t column = s->first; column < s->last; column += kernel->columns) {
         const char *from = b + column / kernel->columns * panel;
         float *c = p->c + row * p->ldc + column;
         int64_t columns = least(kernel->columns, p->n - column);
         if (rows == kernel->rows && columns == kernel->columns)
-            block(a, from, k, c, p->ldc, add);
+            block(a, from, k, c, p->ldc, store);
         else
-            edge_block(block, rows, columns, a, from, k, c, p->ldc, add);
+            edge_block(block, rows, columns, a, from, k, c, p->ldc, store == ANE_ADD);
     }
 }
 
@@ -213,5 +213,6 @@ static void panels_of_a(void *context, int64_t begin, int64_t end) {
 
 void ane_packed_run(const ane_packed_product *p, int threads) {
     ane_packed_product copy = *p;
+    if (p->store == ANE_STREAM && ((uintptr_t)p->c % 64 != 0 || p->ldc % 16 != 0)) copy.store = ANE_PUT;
     ane_parallel_for((p->m + p->kernel->rows - 1) / p->kernel->rows, 1, threads, panels_of_a, &copy);
 }

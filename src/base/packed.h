@@ -13,8 +13,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What becomes of C: what was there does not count; is added to; does not count, and C is not read soon, so that it goes
+ * past the caches (aligned to 64, and its rows). */
+typedef enum ane_packed_store { ANE_PUT, ANE_ADD, ANE_STREAM } ane_packed_store;
+
 /* A block of C (+)= a panel of A times one of B. */
-typedef void ane_packed_block(const void *a, const void *b, int64_t k, float *c, int64_t ldc, bool add);
+typedef void ane_packed_block(
+    const void *a, const void *b, int64_t k, float *c, int64_t ldc, ane_packed_store store);
 
 /* A kernel makes blocks of rows x columns of C from a panel of A (rows x k) and one of B (k x columns). */
 typedef struct ane_packed_kernel {
@@ -57,7 +62,7 @@ typedef struct ane_packed_product {
     const void *b; /* packed */
     float *c;
     int64_t ldc;
-    bool add; /* to what is in C; else C is not read */
+    ane_packed_store store; /* ANE_STREAM is a wish: where C does not allow it, ANE_PUT */
 } ane_packed_product;
 
 void ane_packed_run(const ane_packed_product *p, int threads);

@@ -23,6 +23,7 @@ static void begin(void) {
 
 static void end(void) {
     _tile_release();
+    _mm_sfence(); /* what went past the caches is there for everybody */
 }
 
 /* C is asked for before the products and needed after them. */
@@ -40,6 +41,12 @@ static void add_block(float *c, int64_t ldc, const float *sum) {
                 _mm512_add_ps(_mm512_loadu_ps(c + i * ldc + j), _mm512_load_ps(sum + i * BLOCK + j)));
 }
 
+static void stream_block(float *c, int64_t ldc, const float *sum) {
+    for (int64_t i = 0; i < BLOCK; i++)
+        for (int j = 0; j < BLOCK; j += 16)
+            _mm512_stream_ps(c + i * ldc + j, _mm512_load_ps(sum + i * BLOCK + j));
+}
+
 static void store_tiles(float *c, int64_t ldc) {
     size_t row = (size_t)ldc * sizeof *c;
     _tile_stored(0, c, row);
@@ -48,9 +55,9 @@ static void store_tiles(float *c, int64_t ldc) {
     _tile_stored(3, c + 16 * ldc + 16, row);
 }
 
-static void block(const void *a, const void *b, int64_t k, float *c, int64_t ldc, bool add) {
+static void block(const void *a, const void *b, int64_t k, float *c, int64_t ldc, ane_packed_store store) {
     const char *left = a, *right = b;
-    ask_for(c, ldc);
+    if (store != ANE_STREAM) ask_for(c, ldc);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -65,13 +72,13 @@ static void block(const void *a, const void *b, int64_t k, float *c, int64_t ldc
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
     }
-    if (!add) {
+    if (store == ANE_PUT) {
         store_tiles(c, ldc);
         return;
     }
     _Alignas(64) float sum[BLOCK * BLOCK];
     store_tiles(sum, BLOCK);
-    add_block(c, ldc, sum);
+    (store == ANE_ADD ? add_block : stream_block)(c, ldc, sum);
 }
 
 static void pack_a(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k) {

@@ -106,7 +106,7 @@ static void multiply_packed(
         .b = p->packed,
         .c = p->gradient,
         .ldc = g->k,
-        .add = add,
+        .store = add ? ANE_ADD : ANE_STREAM, /* all gradients together are larger than any cache */
     };
     ane_packed_pack(p->kernel, p->packed, &b, g->k, g->n, threads);
     ane_packed_run(&product, threads);

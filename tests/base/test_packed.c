@@ -37,7 +37,7 @@ static void check(const ane_packed_product *p, const ane_packed_source *b, const
         for (int64_t j = 0; j < p->n; j++) {
             double sum = 0, found = p->c[i * p->ldc + j];
             for (int64_t l = 0; l < p->k; l++) sum += seen(&p->a, i, l, bf16) * seen(b, j, l, bf16);
-            double expected = sum + (p->add ? before[i * p->ldc + j] : 0);
+            double expected = sum + (p->store == ANE_ADD ? before[i * p->ldc + j] : 0);
             if (!(fabs(found - expected) <= 1e-6 * (double)(p->k + 4)))
                 fail_msg("%s %lldx%lldx%lld strides %lld %lld: [%lld, %lld] is %g, expected %g",
                     p->kernel->name, (long long)p->m, (long long)p->n, (long long)p->k,
@@ -49,19 +49,23 @@ static void check(const ane_packed_product *p, const ane_packed_source *b, const
     }
 }
 
+/* flags: 1, 2: operands lie along k; the rest what becomes of C: put, add, stream, stream where it cannot be. */
 static void check_size(const ane_packed_kernel *kernel, bool bf16, const int64_t size[3], int flags) {
+    static const ane_packed_store stores[] = {ANE_PUT, ANE_ADD, ANE_STREAM, ANE_STREAM};
+    ane_packed_store store = stores[flags >> 2];
     ane_rng rng = ane_rng_new((uint64_t)flags, 0);
     int64_t m = size[0], n = size[1], k = size[2], ldc = n + PAD;
+    if (flags >> 2 == 2) ldc = (ldc + 15) / 16 * 16;
     float *a = filled(&rng, (m + PAD) * (k + PAD)), *b = filled(&rng, (n + PAD) * (k + PAD)),
-          *c = filled(&rng, m * ldc), *before = malloc(sizeof(float) * (size_t)(m * ldc));
-    if (!(flags & 4)) /* must not be read */
-        for (int64_t i = 0; i < m * ldc; i++)
-            if (i % ldc < n) c[i] = NAN;
+          *c = aligned_alloc(64, sizeof(float) * (size_t)((m * ldc + 15) / 16 * 16)),
+          *before = malloc(sizeof(float) * (size_t)(m * ldc));
+    for (int64_t i = 0; i < m * ldc; i++) /* unless added to, C must not be read */
+        c[i] = store != ANE_ADD && i % ldc < n ? NAN : (float)ane_rng_uniform(&rng);
     memcpy(before, c, sizeof(float) * (size_t)(m * ldc));
     void *packed = aligned_alloc(64, (size_t)(ane_packed_bytes(kernel, n, k) + 63) / 64 * 64);
     ane_packed_source from = operand(b, n, k, flags & 2);
     ane_packed_pack(kernel, packed, &from, n, k, 2);
-    ane_packed_product p = {kernel, m, n, k, operand(a, m, k, flags & 1), packed, c, ldc, (flags & 4) != 0};
+    ane_packed_product p = {kernel, m, n, k, operand(a, m, k, flags & 1), packed, c, ldc, store};
     ane_packed_run(&p, 2);
     check(&p, &from, before, bf16);
     free(a), free(b), free(c), free(before), free(packed);
@@ -77,7 +81,7 @@ static void test_kernels(void **state) {
         if (!kernel) continue; /* not on this processor */
         assert_string_equal(kernel->name, kernels[i].name);
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-            for (int flags = 0; flags < 8; flags++) check_size(kernel, kernels[i].bf16, sizes[s], flags);
+            for (int flags = 0; flags < 16; flags++) check_size(kernel, kernels[i].bf16, sizes[s], flags);
     }
 }
 

@@ -61,7 +61,7 @@ static void run_packed(const cpu_gemm *s, const job *j, const cpu_run *r) {
         .b = r->base[s->storage[1]],
         .c = address(j, 2, 0),
         .ldc = g->ldc,
-        .add = j->beta != 0};
+        .store = j->beta != 0 ? ANE_ADD : ANE_PUT};
     ane_packed_run(&p, r->threads);
 }
 
