@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 1024, ROWS = 64 };
+enum { CHUNK = 1024 };
 
 static const ane_gemv_kernels *kernels(const char *vectors) {
 #if defined(ANEMONE_X86_VECTORS)
@@ -22,13 +22,15 @@ static const ane_gemv_kernels *kernels(const char *vectors) {
     return &ane_gemv_baseline;
 }
 
-/* y[rows] = beta * y + alpha * M x, or the same with M transposed. */
+/* y[rows] = beta * y + alpha * M x, or the same with M transposed (fp32 alone). */
 typedef struct gemv {
     const ane_gemv_kernels *kernels;
+    ane_gemv_format format;
     bool by_rows; /* M's rows are contiguous along the sum; else along the result */
     int64_t rows, k;
-    const float *matrix, *x;
-    int64_t ld, x_stride, y_stride;
+    const void *matrix;
+    const float *x;
+    int64_t row_bytes, x_stride, y_stride;
     float alpha, beta, *y;
 } gemv;
 
@@ -44,19 +46,23 @@ static const float *chunk_of_x(const gemv *v, int64_t begin, int64_t n, float *c
     return chunk;
 }
 
+/* A row of the part's first half beside one of its second: two streams from memory are faster than one. */
 static void rows_by_dots(void *context, int64_t begin, int64_t end) {
     const gemv *v = context;
-    float chunk[CHUNK], sums[ROWS];
-    int64_t step = v->x_stride == 1 ? v->k : CHUNK;
+    float chunk[CHUNK], sums[2];
+    int64_t step = v->x_stride == 1 ? v->k : CHUNK, half = (end - begin) / 2;
     for (int64_t l = 0; l < v->k; l += step) {
         int64_t n = v->k - l < step ? v->k - l : step;
         const float *x = chunk_of_x(v, l, n, chunk);
-        for (int64_t row = begin; row < end; row += ROWS) {
-            int64_t rows = end - row < ROWS ? end - row : ROWS;
-            v->kernels->dots[ANE_GEMV_F32](
-                v->matrix + row * v->ld + l, v->ld * (int64_t)sizeof(float), x, n, rows, sums);
-            for (int64_t i = 0; i < rows; i++) finish(v, row + i, sums[i], l == 0);
+        const char *m = (const char *)v->matrix + begin * v->row_bytes + l * (int64_t)sizeof(float);
+        for (int64_t i = 0; i < half; i++) {
+            v->kernels->dots[v->format](m + i * v->row_bytes, half * v->row_bytes, x, n, 2, sums);
+            finish(v, begin + i, sums[0], l == 0);
+            finish(v, begin + half + i, sums[1], l == 0);
         }
+        if (begin + 2 * half == end) continue;
+        v->kernels->dots[v->format](m + 2 * half * v->row_bytes, v->row_bytes, x, n, 1, sums);
+        finish(v, end - 1, sums[0], l == 0);
     }
 }
 
@@ -67,24 +73,29 @@ static void columns_by_axpy(void *context, int64_t begin, int64_t end) {
         int64_t n = end - row < CHUNK ? end - row : CHUNK;
         for (int64_t i = 0; i < n; i++) sum[i] = 0;
         for (int64_t l = 0; l < v->k; l++)
-            v->kernels->axpy(sum, v->x[l * v->x_stride], v->matrix + l * v->ld + row, n);
+            v->kernels->axpy(
+                sum, v->x[l * v->x_stride], (const float *)v->matrix + l * (v->row_bytes / 4) + row, n);
         for (int64_t i = 0; i < n; i++) finish(v, row + i, sum[i], true);
     }
+}
+
+static void run(gemv *v, int threads) {
+    if ((double)v->rows * (double)v->k < 32768) threads = 1;
+    ane_parallel_for(v->rows, 16, threads, v->by_rows ? rows_by_dots : columns_by_axpy, v);
 }
 
 void ane_gemv_run(const ane_gemm *g, int threads) {
     gemv v = {.kernels = kernels(NULL), .k = g->k, .alpha = g->alpha, .beta = g->beta, .y = g->c};
     if (g->n == 1) { /* C[m, 1] = op(A) b */
         v.by_rows = !g->transpose_a;
-        v.rows = g->m, v.matrix = g->a, v.ld = g->lda, v.y_stride = g->ldc;
+        v.rows = g->m, v.matrix = g->a, v.row_bytes = 4 * g->lda, v.y_stride = g->ldc;
         v.x = g->b, v.x_stride = g->transpose_b ? 1 : g->ldb;
     } else { /* C[1, n] = a op(B) */
         v.by_rows = g->transpose_b;
-        v.rows = g->n, v.matrix = g->b, v.ld = g->ldb, v.y_stride = 1;
+        v.rows = g->n, v.matrix = g->b, v.row_bytes = 4 * g->ldb, v.y_stride = 1;
         v.x = g->a, v.x_stride = g->transpose_a ? g->lda : 1;
     }
-    if ((double)v.rows * (double)v.k < 32768) threads = 1;
-    ane_parallel_for(v.rows, 16, threads, v.by_rows ? rows_by_dots : columns_by_axpy, &v);
+    run(&v, threads);
 }
 
 /* ---- weights kept small ------------------------------------------------------------------------------------------ */
@@ -143,29 +154,8 @@ void ane_gemv_store(
     ane_parallel_for(rows, 1 + 32768 / (k + 1), threads, store_rows, &j);
 }
 
-typedef struct multiply_job {
-    const ane_gemv *v;
-    const ane_gemv_kernels *kernels;
-    int64_t row_bytes;
-} multiply_job;
-
-static void multiply_rows(void *context, int64_t begin, int64_t end) {
-    const multiply_job *j = context;
-    const ane_gemv *v = j->v;
-    float sums[ROWS];
-    for (int64_t row = begin; row < end; row += ROWS) {
-        int64_t rows = end - row < ROWS ? end - row : ROWS;
-        j->kernels->dots[v->format](
-            (const char *)v->matrix + row * j->row_bytes, j->row_bytes, v->x, v->k, rows, sums);
-        for (int64_t i = 0; i < rows; i++) {
-            float *y = &v->y[(row + i) * v->y_stride];
-            *y = v->add ? *y + sums[i] : sums[i];
-        }
-    }
-}
-
-void ane_gemv_multiply(const ane_gemv *v, const char *vectors, int threads) {
-    multiply_job j = {v, kernels(vectors), ane_gemv_row_bytes(v->format, v->k)};
-    if ((double)v->rows * (double)v->k < 32768) threads = 1;
-    ane_parallel_for(v->rows, 16, threads, multiply_rows, &j);
+void ane_gemv_multiply(const ane_gemv *g, const char *vectors, int threads) {
+    gemv v = {kernels(vectors), g->format, true, g->rows, g->k, g->matrix, g->x,
+        ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
+    run(&v, threads);
 }
