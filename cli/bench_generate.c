@@ -53,7 +53,8 @@ static void set_work(bench *b) {
                                                      : ANE_GEMV_F32;
     double each = (double)ane_gemv_row_bytes(format, ANE_GEMV_GROUP) / ANE_GEMV_GROUP, n = b->prompt;
     b->matrix_bytes = matrix_numbers(c, true) * each;
-    b->position_bytes = 2.0 * 4 * c->n_layers * c->n_kv_heads * c->head_dim;
+    b->position_bytes = 2.0 * (format == ANE_GEMV_F32 ? 4 : 2) * c->n_layers * c->n_kv_heads *
+                        c->head_dim; /* bf16, or fp32 */
     b->prompt_flops = 2 * n * matrix_numbers(c, false) + 2.0 * c->vocab_size * c->dim +
                       2.0 * c->n_layers * n * n * c->n_heads * c->head_dim; /* half of all pairs, twice */
 }

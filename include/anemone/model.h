@@ -107,15 +107,18 @@ typedef struct ane_block_shape {
         cached; /* positions of a key/value cache that the block attends to before its own; 0 when training.
                             With a cache, batch is 1. */
     mil_dtype dtype; /* of activations and parameters */
-    bool fused;      /* attention among new tokens as one causal_attention (a device's fuses_attention) */
-    bool keeps;      /* k_new and v_new are outputs without a cache too */
+    bool fused;      /* attention as one operation where there is one for it (a device's fuses_attention) */
+    bool keeps;      /* k_new and v_new are outputs without a cache too; batch is 1 */
+    mil_dtype cache_dtype; /* of the cache, k_new and v_new when fused; MIL_VOID: dtype */
 } ane_block_shape;
 
 /* One transformer block.
  *   inputs  x [1, dim, 1, B*S]; rope_cos, rope_sin [1, head_dim/2, 1, S];
  *           with a cache: k_cache, v_cache [1, n_kv_heads*head_dim, 1, cached], cache_mask [1, 1, 1, cached] (0 or
  *           -inf-like, added to the scores)
- *   outputs y [1, dim, 1, B*S]; with a cache or `keeps` also k_new, v_new [1, n_kv_heads*head_dim, 1, S] (k rotated) */
+ *   outputs y [1, dim, 1, B*S]; with a cache or `keeps` also k_new, v_new [1, n_kv_heads*head_dim, 1, S] (k rotated)
+ * Fused: caches are [1, n_kv_heads, cached, head_dim], k_new and v_new [1, n_kv_heads, S, head_dim], a position in one run;
+ * and for S = 1 the input cache_length, int32 [1], how many positions are there, takes the place of the mask. */
 bool ane_llama_block(mil_program *p, const ane_model_config *c, const ane_block_shape *s);
 /* Final norm and head: input x [1, dim, 1, N], output logits [1, vocab, 1, N]; parameters "norm", "lm_head". */
 bool ane_llama_head(mil_program *p, const ane_model_config *c, int32_t columns, mil_dtype dtype);

@@ -15,6 +15,12 @@ typedef struct ane_gemv_kernels {
     /* Per ane_gemv_format: out[i] = row i of the matrix times x[n]; rows are ld bytes apart. */
     void (*dots[ANE_GEMV_FORMATS])(
         const void *matrix, int64_t ld, const float *x, int64_t n, int64_t rows, float *out);
+    /* The same for many short rows, of F32 and BF16 alone. */
+    void (*many[ANE_GEMV_FORMATS])(
+        const void *matrix, int64_t ld, const float *x, int64_t n, int64_t rows, float *out);
+    /* Of F32 and BF16 alone: out[n] = sum of weights[i] times row i. */
+    void (*sums[ANE_GEMV_FORMATS])(
+        const void *matrix, int64_t ld, const float *weights, int64_t n, int64_t rows, float *out);
     void (*axpy)(float *y, float a, const float *x, int64_t n); /* y += a * x */
 } ane_gemv_kernels;
 

@@ -159,3 +159,13 @@ void ane_gemv_multiply(const ane_gemv *g, const char *vectors, int threads) {
         ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
     run(&v, threads);
 }
+
+void ane_gemv_dots(ane_gemv_format format, const void *matrix, int64_t row_bytes, int64_t rows, int64_t n,
+    const float *x, float *out, const char *vectors) {
+    kernels(vectors)->many[format](matrix, row_bytes, x, n, rows, out);
+}
+
+void ane_gemv_sums(ane_gemv_format format, const void *matrix, int64_t row_bytes, int64_t rows, int64_t n,
+    const float *weights, float *out, const char *vectors) {
+    kernels(vectors)->sums[format](matrix, row_bytes, weights, n, rows, out);
+}

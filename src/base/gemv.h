@@ -33,4 +33,11 @@ typedef struct ane_gemv {
 /* `vectors`: "avx512", "avx2", "baseline", NULL for the best that this processor has. */
 void ane_gemv_multiply(const ane_gemv *v, const char *vectors, int threads);
 
+/* Many short rows of fp32 or bf16 numbers and one vector, in the calling thread: out[i] = row i . x[n], and out[n] = sum of
+ * weights[i] times row i. Rows are `row_bytes` apart. */
+void ane_gemv_dots(ane_gemv_format format, const void *matrix, int64_t row_bytes, int64_t rows, int64_t n,
+    const float *x, float *out, const char *vectors);
+void ane_gemv_sums(ane_gemv_format format, const void *matrix, int64_t row_bytes, int64_t rows, int64_t n,
+    const float *weights, float *out, const char *vectors);
+
 #endif

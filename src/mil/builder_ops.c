@@ -164,6 +164,12 @@ void mil_causal_attention(
     mil_emit(f, MIL_OP_CAUSAL_ATTENTION, args, 2, results);
 }
 
+mil_value mil_cached_attention(mil_function *f, mil_value query, const mil_value new_keys_values[2],
+    const mil_value caches[2], mil_value length, double scale) {
+    return EMIT(f, MIL_OP_CACHED_ATTENTION, query, new_keys_values[0], new_keys_values[1], caches[0],
+        caches[1], length, scalar_like(f, query, scale));
+}
+
 void mil_causal_attention_gradient(mil_function *f, const mil_value in[3], mil_value result,
     mil_value statistics, mil_value d_result, double scale, mil_value d_in[3]) {
     mil_value factor = scalar_like(f, d_result, scale), held[3] = {in[0], in[1], in[2]};

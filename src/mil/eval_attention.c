@@ -1,4 +1,4 @@
-/* Causal attention and its gradient, in double precision: query [B, K, R, E, S], key and value [B, K, 1, E, S];
+/* Causal attention, also behind a cache, and its gradient, in double precision: query [B, K, R, E, S], key and value [B, K, 1, E, S];
  * position i sees positions 0 .. i. */
 #include "mil/eval.h"
 #include "mil/op_functions.h"
@@ -66,6 +66,58 @@ bool mil_eval_causal_attention(const mil_eval_context *c, mil_array *out, ane_er
     for (int r = 0; ok && r < 2; r++) mil_eval_keep_all(c, &out[r]);
     return ok;
 }
+
+/* ---- behind a cache ------------------------------------------------------------------------------------ */
+
+/* Of one head: its new elements [E, S], the cache's [T, E]. */
+typedef struct cached_head {
+    const double *q, *k, *v, *k_cache, *v_cache;
+    double *out;
+} cached_head;
+
+static void head_cached(const heads *h, const cached_head *x, int64_t past, double *p) {
+    for (int64_t i = 0; i < h->length; i++) {
+        double highest = -INFINITY, sum = 0;
+        for (int64_t j = 0; j < past; j++) {
+            p[j] = 0;
+            for (int64_t e = 0; e < h->size; e++)
+                p[j] += h->scale * x->q[e * h->length + i] * x->k_cache[j * h->size + e];
+        }
+        for (int64_t j = 0; j <= i; j++) p[past + j] = h->scale * dot(h, x->q, i, x->k, j);
+        for (int64_t j = 0; j <= past + i; j++) highest = fmax(highest, p[j]);
+        for (int64_t j = 0; j <= past + i; j++) sum += p[j] = exp(p[j] - highest);
+        for (int64_t e = 0; e < h->size; e++) {
+            double *y = &x->out[e * h->length + i];
+            *y = 0;
+            for (int64_t j = 0; j < past; j++) *y += p[j] / sum * x->v_cache[j * h->size + e];
+            for (int64_t j = 0; j <= i; j++) *y += p[past + j] / sum * x->v[e * h->length + j];
+        }
+    }
+}
+
+bool mil_eval_cached_attention(const mil_eval_context *c, mil_array *out, ane_error *e) {
+    heads h = heads_of(c);
+    int64_t room = mil_eval_arg(c, "key_cache")->type.dim[2];
+    double past = mil_eval_arg(c, "length")->data[0];
+    if (!(past >= 0 && past <= (double)room))
+        return ane_fail(e, ANE_ERROR_ARGUMENT, NULL, "length is %.0f; the cache has %lld positions", past,
+            (long long)room);
+    double *p = scratch(room + h.length, e);
+    bool ok = p && mil_eval_result(c, 0, out, e);
+    for (int64_t n = 0; ok && n < h.units * h.group; n++) {
+        int64_t own = n * h.size * h.length, shared = n / h.group * h.size * h.length,
+                kept = n / h.group * room * h.size;
+        const cached_head x = {mil_eval_arg(c, "query")->data + own, mil_eval_arg(c, "key")->data + shared,
+            mil_eval_arg(c, "value")->data + shared, mil_eval_arg(c, "key_cache")->data + kept,
+            mil_eval_arg(c, "value_cache")->data + kept, out[0].data + own};
+        head_cached(&h, &x, (int64_t)past, p);
+    }
+    free(p);
+    if (ok) mil_eval_keep_all(c, &out[0]);
+    return ok;
+}
+
+/* ---- the gradient -------------------------------------------------------------------------------------- */
 
 /* With p the probabilities of row i and dp = d_i . v_j: ds = p (dp - sum p dp), dq = scale ds k, dk += scale ds q,
  * dv += p d. */

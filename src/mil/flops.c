@@ -38,6 +38,11 @@ static double causal_attention_gradient_depth(const mil_function *f, const mil_o
     return 4 * (double)mil_arg_type(f, op, "query")->dim[4];
 }
 
+/* Of the cache all positions are counted, as if it were full. */
+static double cached_attention_depth(const mil_function *f, const mil_operation *op) {
+    return 2 * (double)(mil_arg_type(f, op, "query")->dim[4] + mil_arg_type(f, op, "key_cache")->dim[2]);
+}
+
 static const struct {
     mil_opcode opcode;
     double (*depth)(const mil_function *f, const mil_operation *op);
@@ -48,6 +53,7 @@ static const struct {
     {MIL_OP_SCALED_DOT_PRODUCT_ATTENTION, attention_depth},
     {MIL_OP_CAUSAL_ATTENTION, causal_attention_depth},
     {MIL_OP_CAUSAL_ATTENTION_GRADIENT, causal_attention_gradient_depth},
+    {MIL_OP_CACHED_ATTENTION, cached_attention_depth},
 };
 
 double mil_flops(const mil_function *f) {

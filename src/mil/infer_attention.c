@@ -1,4 +1,4 @@
-/* infer_attention.c - result types of causal_attention and its gradient. */
+/* infer_attention.c - result types of causal_attention, its gradient, and cached_attention. */
 #include "mil/function.h"
 #include "mil/op_functions.h"
 #include "mil/shape.h"
@@ -37,6 +37,32 @@ bool mil_infer_causal_attention(
     if (!check_results(op, 2, e) || !check_operands(f, op, e)) return false;
     results[0] = *mil_arg_type(f, op, "query");
     results[1] = statistics_of(&results[0]);
+    return true;
+}
+
+/* [1, K, T, E] */
+static bool check_cache(const mil_function *f, const mil_operation *op, const char *name, ane_error *e) {
+    const mil_type *t = mil_arg_type(f, op, name), *k = mil_arg_type(f, op, "key"),
+                   *other = mil_arg_type(f, op, "key_cache");
+    char found[128], key[128];
+    bool fits = t->rank == 4 && t->dim[0] == 1 && k->dim[0] == 1 && t->dim[1] == k->dim[1] &&
+                t->dim[3] == k->dim[3] && mil_type_equal(t, other);
+    return fits || ane_fail(e, ANE_ERROR_SHAPE, NULL,
+                       "%s is %s and key is %s; expected two caches [1, K, T, E] of one type behind "
+                       "a key [1, K, 1, E, S]",
+                       name, mil_shape_print(t, found, sizeof found), mil_shape_print(k, key, sizeof key));
+}
+
+bool mil_infer_cached_attention(
+    const mil_function *f, const mil_operation *op, mil_type *results, ane_error *e) {
+    char text[128];
+    if (!check_operands(f, op, e) || !check_cache(f, op, "key_cache", e) ||
+        !check_cache(f, op, "value_cache", e))
+        return false;
+    if (mil_type_count(mil_arg_type(f, op, "length")) != 1)
+        return ane_fail(e, ANE_ERROR_SHAPE, NULL, "length is %s; expected one number",
+            mil_shape_print(mil_arg_type(f, op, "length"), text, sizeof text));
+    results[0] = *mil_arg_type(f, op, "query");
     return true;
 }
 

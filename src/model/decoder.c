@@ -173,15 +173,17 @@ static bool fill(ane_decoder *d, const ane_pass *p, int32_t n, const int32_t *to
     ane_rope_table(c, d->position, p->tokens, d->staging, d->staging + half);
     return ane_buffer_write_f32(p->rope_cos, d->staging, half, e) &&
            ane_buffer_write_f32(p->rope_sin, d->staging + half, half, e) &&
-           (p->cached == 0 || ane_buffer_write_f32(d->cache.mask, d->mask, d->cache.length, e));
+           (p->cached == 0 || (ane_buffer_write_f32(d->cache.mask, d->mask, d->cache.length, e) &&
+                                  ane_buffer_write_f32(d->cache.count, &(float){(float)d->position}, 1, e)));
 }
 
 /* Append n tokens, at most the pass's. */
 static bool append(ane_decoder *d, const ane_pass *p, int32_t n, const int32_t *tokens, ane_error *e) {
     if (!fill(d, p, n, tokens, e)) return false;
     for (int l = 0; l < d->weights->config.n_layers; l++)
-        if (!ane_stage_forward(p->blocks, l, e) || !ane_kv_keep(d->cache.k[l], p->k_new, d->position, n, e) ||
-            !ane_kv_keep(d->cache.v[l], p->v_new, d->position, n, e))
+        if (!ane_stage_forward(p->blocks, l, e) ||
+            !ane_kv_keep(&d->cache, d->cache.k[l], p->k_new, d->position, n, e) ||
+            !ane_kv_keep(&d->cache, d->cache.v[l], p->v_new, d->position, n, e))
             return false;
     for (int32_t i = 0; i < n; i++) d->mask[d->position + i] = 0;
     d->position += n;

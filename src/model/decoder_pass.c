@@ -16,19 +16,34 @@ static ane_buffer *new_buffer(ane_device *d, int64_t channels, int64_t columns, 
     return ane_buffer_new(d, mil_tensor(activations(d), 4, (int64_t[]){1, channels, 1, columns}), e);
 }
 
+static bool fuses(ane_device *d) {
+    return ane_device_capabilities(d)->fuses_attention;
+}
+
+static mil_dtype cache_dtype(ane_device *d) {
+    ane_precision p = ane_device_capabilities(d)->precision;
+    return fuses(d) && (p == ANE_BF16 || p == ANE_INT8) ? MIL_BF16 : activations(d);
+}
+
+/* For keys or values of `length` positions. */
+static ane_buffer *new_cache(ane_device *d, const ane_model_config *m, int64_t length, ane_error *e) {
+    if (!fuses(d)) return new_buffer(d, kv_dim(m), length, e);
+    return ane_buffer_new(
+        d, mil_tensor(cache_dtype(d), 4, (int64_t[]){1, m->n_kv_heads, length, m->head_dim}), e);
+}
+
 /* ---- the cache ------------------------------------------------------------------------------------------- */
 
 bool ane_kv_cache_new(
     ane_kv_cache *c, ane_device *d, const ane_model_config *m, int32_t length, ane_error *e) {
-    *c = (ane_kv_cache){.length = length};
+    *c = (ane_kv_cache){.length = length, .in_runs = fuses(d)};
     c->k = calloc((size_t)m->n_layers, sizeof(ane_buffer *));
     c->v = calloc((size_t)m->n_layers, sizeof(ane_buffer *));
     if (!c->k || !c->v) return ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory.");
     for (int l = 0; l < m->n_layers; l++)
-        if (!(c->k[l] = new_buffer(d, kv_dim(m), length, e)) ||
-            !(c->v[l] = new_buffer(d, kv_dim(m), length, e)))
-            return false;
-    return (c->mask = new_buffer(d, 1, length, e)) != NULL;
+        if (!(c->k[l] = new_cache(d, m, length, e)) || !(c->v[l] = new_cache(d, m, length, e))) return false;
+    return (c->mask = new_buffer(d, 1, length, e)) != NULL &&
+           (c->count = ane_buffer_new(d, mil_tensor(MIL_INT32, 1, (int64_t[]){1}), e)) != NULL;
 }
 
 void ane_kv_cache_free(ane_kv_cache *c, const ane_model_config *m) {
@@ -37,21 +52,24 @@ void ane_kv_cache_free(ane_kv_cache *c, const ane_model_config *m) {
         if (c->v) ane_buffer_free(c->v[l]);
     }
     ane_buffer_free(c->mask);
+    ane_buffer_free(c->count);
     free(c->k);
     free(c->v);
     *c = (ane_kv_cache){0};
 }
 
-bool ane_kv_keep(ane_buffer *cache, ane_buffer *new, int32_t position, int32_t n, ane_error *e) {
+bool ane_kv_keep(
+    const ane_kv_cache *c, ane_buffer *cache, ane_buffer *new, int32_t position, int32_t n, ane_error *e) {
     const mil_type *t = ane_buffer_type(cache);
-    size_t size = (size_t)mil_dtype_bits(t->dtype) / 8;
-    int64_t channels = t->dim[1], room = t->dim[3], tokens = ane_buffer_type(new)->dim[3];
+    int where = c->in_runs ? 2 : 3; /* the dimension of positions */
+    size_t size = (size_t)mil_dtype_bits(t->dtype) / 8 * (size_t)(c->in_runs ? t->dim[3] : 1);
+    int64_t room = t->dim[where], tokens = ane_buffer_type(new)->dim[where];
     const char *from = ane_buffer_map(new, ANE_READ, e);
     if (!from) return false;
     char *to = ane_buffer_map(cache, ANE_READ_WRITE, e);
-    for (int64_t c = 0; to && c < channels; c++)
+    for (int64_t i = 0; to && i < t->dim[1]; i++)
         memcpy(
-            to + (size_t)(c * room + position) * size, from + (size_t)(c * tokens) * size, (size_t)n * size);
+            to + (size_t)(i * room + position) * size, from + (size_t)(i * tokens) * size, (size_t)n * size);
     bool ok = to && ane_buffer_unmap(cache, e);
     return ane_buffer_unmap(new, e) && ok;
 }
@@ -59,7 +77,8 @@ bool ane_kv_keep(ane_buffer *cache, ane_buffer *new, int32_t position, int32_t n
 bool ane_kv_cache_copy(
     ane_kv_cache *to, const ane_kv_cache *from, const ane_model_config *m, int32_t n, ane_error *e) {
     for (int l = 0; l < m->n_layers; l++)
-        if (!ane_kv_keep(to->k[l], from->k[l], 0, n, e) || !ane_kv_keep(to->v[l], from->v[l], 0, n, e))
+        if (!ane_kv_keep(to, to->k[l], from->k[l], 0, n, e) ||
+            !ane_kv_keep(to, to->v[l], from->v[l], 0, n, e))
             return false;
     return true;
 }
@@ -71,8 +90,7 @@ static bool make_buffers(ane_pass *p, ane_device *d, const ane_model_config *c, 
            (p->x[1] = new_buffer(d, c->dim, p->tokens, e)) &&
            (p->rope_cos = new_buffer(d, c->head_dim / 2, p->tokens, e)) &&
            (p->rope_sin = new_buffer(d, c->head_dim / 2, p->tokens, e)) &&
-           (p->k_new = new_buffer(d, kv_dim(c), p->tokens, e)) &&
-           (p->v_new = new_buffer(d, kv_dim(c), p->tokens, e));
+           (p->k_new = new_cache(d, c, p->tokens, e)) && (p->v_new = new_cache(d, c, p->tokens, e));
 }
 
 static bool make_blocks(ane_pass *p, ane_device *d, const ane_model_config *c, ane_error *e) {
@@ -80,8 +98,9 @@ static bool make_blocks(ane_pass *p, ane_device *d, const ane_model_config *c, a
         .seq = p->tokens,
         .cached = p->cached,
         .dtype = activations(d),
-        .fused = ane_device_capabilities(d)->fuses_attention,
-        .keeps = true};
+        .fused = fuses(d),
+        .keeps = true,
+        .cache_dtype = cache_dtype(d)};
     mil_program *program = mil_program_new(MIL_IOS18, e);
     if (!program) return false;
     ane_llama_block(program, c, &shape); /* the stage asks whether it went well */
@@ -94,7 +113,8 @@ static bool give_all(const ane_pass *p, const ane_model_config *c, const ane_kv_
     if (!ane_stage_give(s, -1, "rope_cos", p->rope_cos, e) ||
         !ane_stage_give(s, -1, "rope_sin", p->rope_sin, e) || !ane_stage_give(s, -1, "k_new", p->k_new, e) ||
         !ane_stage_give(s, -1, "v_new", p->v_new, e) ||
-        (cache && !ane_stage_give(s, -1, "cache_mask", cache->mask, e)))
+        (cache && (!ane_stage_give(s, -1, "cache_mask", cache->mask, e) ||
+                      !ane_stage_give(s, -1, "cache_length", cache->count, e))))
         return false;
     for (int l = 0; l < c->n_layers; l++)
         if (!ane_stage_give(s, l, "x", p->x[l % 2], e) || !ane_stage_give(s, l, "y", p->x[(l + 1) % 2], e) ||

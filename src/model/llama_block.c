@@ -15,9 +15,10 @@ typedef struct block {
     mil_function *f;
     const ane_model_config *c;
     const ane_block_shape *s;
-    mil_value cos, sin;                     /* [1, 1, E/2, 1, S] */
-    mil_value k_cache, v_cache, cache_mask; /* MIL_NONE without a cache */
-    mil_value k_new, v_new;                 /* [1, K*E, 1, N] */
+    mil_value cos, sin;                 /* [1, 1, E/2, 1, S] */
+    mil_value caches[2];                /* keys, values; MIL_NONE without a cache */
+    mil_value cache_mask, cache_length; /* what says which positions are there: one of the two */
+    mil_value k_new, v_new;             /* [1, K*E, 1, N]; fused [1, K, S, E] */
 } block;
 
 static mil_type channels(mil_dtype dtype, int64_t count, int64_t columns) {
@@ -92,21 +93,53 @@ static mil_value attend_fused(const block *b, mil_value q, mil_value k, mil_valu
     return results[0];
 }
 
+static bool fuses_cached(const ane_block_shape *s) {
+    return s->fused && s->cached > 0 && s->seq == 1;
+}
+
+static mil_dtype cache_dtype(const ane_block_shape *s) {
+    return s->fused && s->cache_dtype != MIL_VOID ? s->cache_dtype : s->dtype;
+}
+
+/* A cache as [1, K, 1, E, T], or fused [1, K, 1, T, E], in the type of activations. */
+static mil_value old_of(const block *b, int which) {
+    int64_t kv = b->c->n_kv_heads, e = b->c->head_dim, t = b->s->cached;
+    mil_value old = b->caches[which];
+    if (cache_dtype(b->s) != b->s->dtype) old = mil_cast(b->f, old, b->s->dtype);
+    return b->s->fused ? reshape5(b->f, old, 1, kv, 1, t, e) : reshape5(b->f, old, 1, kv, 1, e, t);
+}
+
 /* The same with T cached positions before the new tokens: one softmax over both. B = 1. */
 static mil_value attend_cached(const block *b, mil_value q, mil_value k, mil_value v) {
     mil_function *f = b->f;
-    int32_t kv = b->c->n_kv_heads, r = b->c->n_heads / kv, e = b->c->head_dim, s = b->s->seq,
-            t = b->s->cached;
-    mil_value old_k = reshape5(f, b->k_cache, 1, kv, 1, e, t),
-              old_v = reshape5(f, b->v_cache, 1, kv, 1, e, t);
+    int32_t kv = b->c->n_kv_heads, r = b->c->n_heads / kv, s = b->s->seq, t = b->s->cached;
+    bool fused = b->s->fused;
     const mil_value scores[2] = {
-        mil_add(f, mil_matmul(f, q, old_k, true, false), reshape5(f, b->cache_mask, 1, 1, 1, 1, t)),
+        mil_add(f, mil_matmul(f, q, old_of(b, 0), true, fused), reshape5(f, b->cache_mask, 1, 1, 1, 1, t)),
         mil_add(f, mil_matmul(f, q, k, true, false), causal_mask(b)),
     };
     mil_value p = mil_softmax(f, mil_concat(f, 2, scores, -1), -1); /* [1, K, R, S, T+S] */
     mil_value old_p = mil_slice_by_size(f, p, (int32_t[]){0, 0, 0, 0, 0}, (int32_t[]){1, kv, r, s, t});
     mil_value new_p = mil_slice_by_size(f, p, (int32_t[]){0, 0, 0, 0, t}, (int32_t[]){1, kv, r, s, s});
-    return mil_add(f, mil_matmul(f, old_v, old_p, false, true), mil_matmul(f, v, new_p, false, true));
+    return mil_add(f, mil_matmul(f, old_of(b, 1), old_p, fused, true), mil_matmul(f, v, new_p, false, true));
+}
+
+/* What is kept of new keys or values [1, K, 1, E, S]: a position's elements side by side, [1, K, S, E]. */
+static mil_value kept(const block *b, mil_value x) {
+    x = mil_transpose(b->f, x, (int32_t[]){0, 1, 2, 4, 3});
+    x = mil_reshape(b->f, x, 4, (int64_t[]){1, b->c->n_kv_heads, b->s->seq, b->c->head_dim});
+    return cache_dtype(b->s) != b->s->dtype ? mil_cast(b->f, x, cache_dtype(b->s)) : x;
+}
+
+/* q [B, K, R, E, S], k and v [B, K, 1, E, S] -> [B, K, R, E, S] */
+static mil_value attend_somehow(const block *b, mil_value q, mil_value k, mil_value v) {
+    const mil_value new_keys_values[2] = {k, v};
+    double scale = 1 / sqrt(b->c->head_dim);
+    if (fuses_cached(b->s))
+        return mil_cached_attention(b->f, q, new_keys_values, b->caches, b->cache_length, scale);
+    if (b->s->fused && b->s->cached == 0) return attend_fused(b, q, k, v);
+    q = mil_mul_scalar(b->f, q, scale); /* q, not the scores: it is smaller, and fp16 does not overflow */
+    return b->s->cached > 0 ? attend_cached(b, q, k, v) : attend(b, q, k, v);
 }
 
 /* x [1, D, 1, N] -> [1, D, 1, N] */
@@ -119,16 +152,12 @@ static mil_value attention(block *b, mil_value x) {
     mil_value k = rotate(b, linear(f, x, "self_attn.k_proj", narrow, c->dim), c->n_kv_heads);
     b->v_new = linear(f, x, "self_attn.v_proj", narrow, c->dim);
     b->k_new = mil_reshape(f, k, 4, (int64_t[]){1, narrow, 1, columns});
-    bool fused = b->s->fused && b->s->cached == 0;
-    if (!fused) /* q, not the scores: it is smaller, and fp16 does not overflow */
-        q = mil_mul_scalar(f, q, 1 / sqrt(c->head_dim));
     q = by_head(b, q, c->n_heads);
     k = by_head(b, k, c->n_kv_heads);
     mil_value v = by_head(b, b->v_new, c->n_kv_heads);
-    mil_value a = fused              ? attend_fused(b, q, k, v)
-                  : b->s->cached > 0 ? attend_cached(b, q, k, v)
-                                     : attend(b, q, k, v); /* [B, K, R, E, S] */
-    a = mil_transpose(f, a, (int32_t[]){1, 2, 3, 0, 4});   /* [K, R, E, B, S] */
+    mil_value a = attend_somehow(b, q, k, v); /* [B, K, R, E, S] */
+    if (b->s->fused && (b->s->keeps || b->s->cached > 0)) b->k_new = kept(b, k), b->v_new = kept(b, v);
+    a = mil_transpose(f, a, (int32_t[]){1, 2, 3, 0, 4}); /* [K, R, E, B, S] */
     a = mil_reshape(f, a, 4, (int64_t[]){1, wide, 1, columns});
     return linear(f, a, "self_attn.o_proj", c->dim, wide);
 }
@@ -146,22 +175,30 @@ static bool check_shape(mil_program *p, const ane_model_config *c, const ane_blo
         return ane_fail(&p->error, ANE_ERROR_ARGUMENT, "",
             "A block needs a batch and a sequence of at least 1, found %d and %d, and %d cached.", s->batch,
             s->seq, s->cached);
-    if (s->cached > 0 && s->batch != 1)
+    if ((s->cached > 0 || s->keeps) && s->batch != 1)
         return ane_fail(
             &p->error, ANE_ERROR_ARGUMENT, "", "A block with a cache has batch 1, found %d.", s->batch);
     return true;
 }
 
+static mil_type cache_type(const block *b) {
+    int64_t kv = b->c->n_kv_heads, e = b->c->head_dim, t = b->s->cached;
+    if (b->s->fused) return mil_tensor(cache_dtype(b->s), 4, (int64_t[]){1, kv, t, e});
+    return channels(b->s->dtype, kv * e, t);
+}
+
 static void declare_inputs(block *b) {
     mil_function *f = b->f;
     mil_dtype dtype = b->s->dtype;
-    int64_t half = b->c->head_dim / 2, s = b->s->seq, t = b->s->cached,
-            kv = (int64_t)b->c->n_kv_heads * half * 2;
+    int64_t half = b->c->head_dim / 2, s = b->s->seq, t = b->s->cached;
+    bool counts = fuses_cached(b->s);
     b->cos = mil_input(f, "rope_cos", channels(dtype, half, s));
     b->sin = mil_input(f, "rope_sin", channels(dtype, half, s));
-    b->k_cache = t ? mil_input(f, "k_cache", channels(dtype, kv, t)) : MIL_NONE;
-    b->v_cache = t ? mil_input(f, "v_cache", channels(dtype, kv, t)) : MIL_NONE;
-    b->cache_mask = t ? mil_input(f, "cache_mask", channels(dtype, 1, t)) : MIL_NONE;
+    b->caches[0] = t ? mil_input(f, "k_cache", cache_type(b)) : MIL_NONE;
+    b->caches[1] = t ? mil_input(f, "v_cache", cache_type(b)) : MIL_NONE;
+    b->cache_mask = t && !counts ? mil_input(f, "cache_mask", channels(dtype, 1, t)) : MIL_NONE;
+    b->cache_length =
+        counts ? mil_input(f, "cache_length", mil_tensor(MIL_INT32, 1, (int64_t[]){1})) : MIL_NONE;
     b->cos = reshape5(f, b->cos, 1, 1, half, 1, s);
     b->sin = reshape5(f, b->sin, 1, 1, half, 1, s);
 }

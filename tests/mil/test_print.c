@@ -76,6 +76,9 @@ static void add_products(mil_function *f, mil_value x) { /* x [4, 6] */
     mil_value h = mil_input(f, "heads", heads), results[2], derivatives[3];
     mil_causal_attention(f, h, h, h, 0.5, results);
     mil_causal_attention_gradient(f, (mil_value[]){h, h, h}, results[0], results[1], h, 0.5, derivatives);
+    mil_value cache = mil_input(f, "cache", tensor4(MIL_BF16, 1, 2, 16, 4));
+    mil_value length = mil_input(f, "length", mil_tensor(MIL_INT32, 1, (int64_t[]){1}));
+    mil_cached_attention(f, h, (mil_value[]){h, h}, (mil_value[]){cache, cache}, length, 0.5);
 }
 
 static void add_low_precision(mil_function *f, mil_value x) {

@@ -116,18 +116,21 @@ typedef struct fixture {
     parameters w;
 } fixture;
 
-static fixture build(int batch, int seq, int cached) {
+static fixture build_as(const ane_block_shape *shape) {
     ane_error e = {0};
     fixture x = {.p = mil_program_new(MIL_IOS18, &e)};
     assert_ok(x.p, &e);
-    const ane_block_shape shape = {batch, seq, cached, MIL_FP32, false, false};
-    assert_ok(ane_llama_block(x.p, &config, &shape), &x.p->error);
+    assert_ok(ane_llama_block(x.p, &config, shape), &x.p->error);
     assert_ok(mil_program_ok(x.p, &e), &e);
     x.f = mil_program_function(x.p, NULL);
     for (int i = 0; i < 9; i++) x.params[i] = parameter(x.f, names[i], (uint64_t)i + 1);
     double **w[9] = {&x.w.norm1, &x.w.q, &x.w.k, &x.w.v, &x.w.o, &x.w.norm2, &x.w.gate, &x.w.up, &x.w.down};
     for (int i = 0; i < 9; i++) *w[i] = x.params[i].array.data;
     return x;
+}
+
+static fixture build(int batch, int seq, int cached) {
+    return build_as(&(ane_block_shape){batch, seq, cached, MIL_FP32, false, false, MIL_VOID});
 }
 
 static void demolish(fixture *x) {
@@ -214,6 +217,46 @@ static void cache_changes_nothing(void **state) {
     free(x);
 }
 
+/* Fused, the cache is [K, T, E]: 3 tokens without one, 3 more behind it (a mask), one more (their number). */
+static void fused_cache_changes_nothing(void **state) {
+    (void)state;
+    enum { CACHED = 8, SEQ = 7, KV = KV_HEADS, E = HEAD };
+    ane_error e = {0};
+    double *x = random_array(SEQ * DIM, 1, 0, 99), y[SEQ * DIM], cache[2][NARROW * CACHED] = {{0}};
+    const int calls[] = {3, 3, 1};
+    for (int call = 0, at = 0; call < 3; call++) {
+        int n = calls[call];
+        fixture t = build_as(&(ane_block_shape){1, n, call ? CACHED : 0, MIL_FP32, true, true, MIL_BF16});
+        int n_inputs = call ? 6 : 3;
+        mil_array in[6] = {input(&t, "x"), input(&t, "rope_cos"), input(&t, "rope_sin")}, out[3];
+        assert_int_equal(t.f->n_inputs, n_inputs);
+        if (call) {
+            in[3] = input(&t, "k_cache"), in[4] = input(&t, "v_cache");
+            in[5] = input(&t, n == 1 ? "cache_length" : "cache_mask");
+            for (int i = 0; i < 2; i++) memcpy(in[3 + i].data, cache[i], sizeof cache[i]);
+            for (int i = 0; i < CACHED && n > 1; i++) in[5].data[i] = i < at ? 0 : -1e4;
+            if (n == 1) in[5].data[0] = at;
+            assert_int_equal(in[3].type.dtype, MIL_BF16);
+        }
+        for (int s = 0; s < n; s++)
+            for (int i = 0; i < DIM; i++) in[0].data[i * n + s] = x[(at + s) * DIM + i];
+        fill_rope(&in[1], &in[2], at, n);
+        assert_ok(mil_evaluate(t.f, MIL_EXACT, in, 9, t.params, out, &e), &e);
+        block(y, x, SEQ, &t.w);
+        for (int s = 0; s < n; s++)
+            for (int i = 0; i < DIM; i++) assert_near(out[0].data[i * n + s], y[(at + s) * DIM + i]);
+        for (int which = 0; which < 2; which++)
+            for (int k = 0; k < KV; k++)
+                memcpy(&cache[which][(k * CACHED + at) * E], &out[1 + which].data[k * n * E],
+                    sizeof(double) * (size_t)(n * E));
+        at += n;
+        free_arrays(n_inputs, in);
+        free_arrays(3, out);
+        demolish(&t);
+    }
+    free(x);
+}
+
 static void head(void **state) {
     (void)state;
     enum { N = 3, VOCAB = 11 };
@@ -245,10 +288,10 @@ static void refused(void **state) {
         ane_block_shape shape;
         const char *part;
     } cases[] = {
-        {{0, 4, 0, MIL_FP32, false, false}, "found 0 and 4"},
-        {{1, -1, 0, MIL_FP32, false, false}, "found 1 and -1"},
-        {{1, 4, -1, MIL_FP32, false, false}, "-1 cached"},
-        {{2, 4, 8, MIL_FP32, false, false}, "has batch 1, found 2"},
+        {{0, 4, 0, MIL_FP32, false, false, MIL_VOID}, "found 0 and 4"},
+        {{1, -1, 0, MIL_FP32, false, false, MIL_VOID}, "found 1 and -1"},
+        {{1, 4, -1, MIL_FP32, false, false, MIL_VOID}, "-1 cached"},
+        {{2, 4, 8, MIL_FP32, false, false, MIL_VOID}, "has batch 1, found 2"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         mil_program *p = mil_program_new(MIL_IOS18, &e);
@@ -270,6 +313,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_mathematics),
         cmocka_unit_test(cache_changes_nothing),
+        cmocka_unit_test(fused_cache_changes_nothing),
         cmocka_unit_test(head),
         cmocka_unit_test(refused),
     };

@@ -35,6 +35,16 @@ typedef struct cpu_attention {
     bool bf16; /* operands of products */
 } cpu_attention;
 
+/* Of one new position behind a cache [1, K, room, E] of fp32 or bf16 numbers, as it is bound. Views as above; S is 1. */
+typedef struct cpu_cached {
+    cpu_view query, key, value, result; /* contiguous along E */
+    int32_t cache[2], length;           /* storages: keys, values; how many positions are there */
+    int32_t scratch;                    /* storage: room + 1 floats for each head */
+    ane_gemv_format format;
+    int64_t groups, group, size, room;
+    float scale;
+} cpu_cached;
+
 /* Floats of scratch that a thread needs. */
 int64_t ane_cpu_attention_room(const cpu_attention *a, bool gradient);
 int64_t ane_cpu_attention_gradient_room(int64_t blocks, int64_t matrix);

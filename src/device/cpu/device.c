@@ -140,7 +140,10 @@ static void describe(ane_capabilities *c, const cpu_device *d) {
 
 static bool make_locks(cpu_device *d) {
     if (pthread_mutex_init(&d->run_lock, NULL) != 0) return false;
-    if (pthread_mutex_init(&d->kernels_lock, NULL) == 0) return true;
+    if (pthread_mutex_init(&d->kernels_lock, NULL) == 0) {
+        if (pthread_mutex_init(&d->slabs_lock, NULL) == 0) return true;
+        pthread_mutex_destroy(&d->kernels_lock);
+    }
     pthread_mutex_destroy(&d->run_lock);
     return false;
 }
@@ -174,6 +177,7 @@ static void cpu_close(ane_device *device) {
     ane_cpu_memory_free(d, d->scratch, d->scratch_bytes);
     pthread_mutex_destroy(&d->run_lock);
     pthread_mutex_destroy(&d->kernels_lock);
+    pthread_mutex_destroy(&d->slabs_lock);
     free(d);
 }
 
@@ -185,12 +189,18 @@ static ane_memory_stats memory(const ane_device *device) {
 
 /* ---- buffers ------------------------------------------------------------------------------------------- */
 
+/* Too small for huge pages of its own, large enough to be slow to read without. */
+static bool shares_pages(int64_t bytes) {
+    return bytes >= 256 << 10 && bytes < 2 << 20;
+}
+
 static ane_buffer *buffer_new(ane_device *device, const mil_type *type, ane_error *e) {
     cpu_device *d = (cpu_device *)device;
     cpu_buffer *b = calloc(1, sizeof *b);
     if (b) {
         b->bytes = mil_type_bytes(type);
-        b->data = ane_cpu_memory_new(d, b->bytes);
+        b->data = shares_pages(b->bytes) ? ane_cpu_slab_take(d, b->bytes, &b->slab)
+                                         : ane_cpu_memory_new(d, b->bytes);
     }
     if (!b || !b->data) {
         free(b);
@@ -204,7 +214,11 @@ static ane_buffer *buffer_new(ane_device *device, const mil_type *type, ane_erro
 
 static void buffer_free(ane_buffer *buffer) {
     cpu_buffer *b = (cpu_buffer *)buffer;
-    ane_cpu_memory_free((cpu_device *)b->base.device, b->data, b->bytes);
+    cpu_device *d = (cpu_device *)b->base.device;
+    if (b->slab)
+        ane_cpu_slab_drop(d, b->slab);
+    else
+        ane_cpu_memory_free(d, b->data, b->bytes);
     free(b);
 }
 

@@ -7,14 +7,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+typedef struct cpu_slab cpu_slab;
+
 /* A weight's copy for products with a vector. */
 typedef struct cpu_small {
     const float *master;
     ane_gemv_format format;
     int64_t rows, k;
     void *data;
-    struct cpu_slab *slab; /* that data lies in */
-    int uses;              /* by bindings */
+    cpu_slab *slab; /* that data lies in */
+    int uses;       /* by bindings */
     struct cpu_small *next;
 } cpu_small;
 
@@ -28,8 +30,9 @@ struct cpu_device {
     bool profiles;                   /* every step of every kernel is timed */
     pthread_mutex_t kernels_lock;    /* of the two lists that follow */
     cpu_small *small;
-    struct cpu_slab *slabs;     /* memory of the small copies, newest first */
     struct cpu_kernel *kernels; /* all of them, oldest first, when it profiles */
+    pthread_mutex_t slabs_lock;
+    cpu_slab *slabs; /* newest first */
     int threads;
     pthread_mutex_t
         run_lock; /* kernels run one at a time: each uses all threads, and all share the scratch */
@@ -53,6 +56,7 @@ typedef struct cpu_buffer {
     ane_buffer base;
     char *data;
     int64_t bytes;
+    cpu_slab *slab; /* that data lies in; NULL: memory of its own */
 } cpu_buffer;
 
 typedef struct cpu_binding {
@@ -69,6 +73,9 @@ typedef struct cpu_binding {
 void *ane_cpu_memory_new(cpu_device *d, int64_t bytes);
 void ane_cpu_memory_free(cpu_device *d, void *memory, int64_t bytes);
 void ane_cpu_count_allocations(cpu_device *d, int n);
+/* Memory beside other things (slab.c): zeroed, aligned to 64. NULL when out of memory. Every take needs a drop. */
+void *ane_cpu_slab_take(cpu_device *d, int64_t bytes, cpu_slab **slab);
+void ane_cpu_slab_drop(cpu_device *d, cpu_slab *slab);
 /* The device's small copy of this weight, made when there is none yet; NULL when out of memory. Every take needs a drop. */
 cpu_small *ane_cpu_small_take(
     cpu_device *d, const float *master, ane_gemv_format format, int64_t rows, int64_t k);

@@ -14,6 +14,7 @@ static cpu_lower_fn *const lowerings[MIL_OP_COUNT] = {
     [MIL_OP_SCALED_DOT_PRODUCT_ATTENTION] = ane_cpu_lower_attention,
     [MIL_OP_CAUSAL_ATTENTION] = ane_cpu_lower_causal_attention,
     [MIL_OP_CAUSAL_ATTENTION_GRADIENT] = ane_cpu_lower_causal_attention_gradient,
+    [MIL_OP_CACHED_ATTENTION] = ane_cpu_lower_cached_attention,
     [MIL_OP_ADD] = ane_cpu_lower_map,
     [MIL_OP_SUB] = ane_cpu_lower_map,
     [MIL_OP_MUL] = ane_cpu_lower_map,
@@ -201,7 +202,7 @@ static bool lower_inputs(cpu_lower *l) {
         mil_value v = l->f->inputs[i];
         const mil_type *t = mil_type_of(l->f, v);
         int32_t s = l->plan->input_storage[i];
-        bool direct = l->plan->storages[s].kind != CPU_RAW;
+        bool direct = l->plan->storages[s].kind != CPU_RAW || ane_cpu_is_raw_cache(l->plan, l->f, v);
         l->views[v] = direct ? ane_cpu_view_packed(s, t)
                              : ane_cpu_temporary(l, ane_cpu_kind_of(t->dtype), t->rank, t->dim);
         if (!direct && !emit_convert(l, s, &l->views[v], t->dtype, false)) return false;

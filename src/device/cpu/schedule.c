@@ -202,6 +202,7 @@ static const cpu_step_type *const step_types[] = {
     [CPU_NODE_CONVERT] = &ane_cpu_convert_step,
     [CPU_NODE_ATTENTION] = &ane_cpu_attention_step,
     [CPU_NODE_ATTENTION_GRADIENT] = &ane_cpu_attention_gradient_step,
+    [CPU_NODE_CACHED] = &ane_cpu_cached_step,
     [CPU_NODE_FALLBACK] = &ane_cpu_fallback_step,
 };
 

@@ -13,58 +13,12 @@ static cpu_small *find(const cpu_device *d, const cpu_small *wanted) {
     return NULL;
 }
 
-/* Copies lie side by side in larger pieces of memory: whole huge pages, which memory is read faster from. */
-typedef struct cpu_slab {
-    char *data;
-    int64_t bytes, taken;
-    int uses; /* copies in it */
-    struct cpu_slab *next;
-} cpu_slab;
-
-enum { COPIES_PER_SLAB = 8, LARGEST_SLAB = 32 << 20, HUGE_PAGE = 2 << 20 };
-
-static cpu_slab *new_slab(cpu_device *d, int64_t bytes) {
-    int64_t size = COPIES_PER_SLAB * bytes < LARGEST_SLAB ? COPIES_PER_SLAB * bytes : LARGEST_SLAB;
-    if (size < bytes) size = bytes;
-    if (size >= HUGE_PAGE) size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    cpu_slab *s = malloc(sizeof *s);
-    void *data = s ? ane_cpu_memory_new(d, size) : NULL;
-    if (!data) {
-        free(s);
-        return NULL;
-    }
-    *s = (cpu_slab){.data = data, .bytes = size, .next = d->slabs};
-    d->slabs = s;
-    return s;
-}
-
-/* Room for a copy, in the newest piece or in a new one. */
-static bool place(cpu_device *d, cpu_small *s) {
-    int64_t bytes = (s->rows * ane_gemv_row_bytes(s->format, s->k) + 63) / 64 * 64;
-    cpu_slab *slab = d->slabs;
-    if (!slab || slab->bytes - slab->taken < bytes) slab = new_slab(d, bytes);
-    if (!slab) return false;
-    s->slab = slab;
-    s->data = slab->data + slab->taken;
-    slab->taken += bytes;
-    slab->uses++;
-    return true;
-}
-
-static void release(cpu_device *d, cpu_slab *slab) {
-    if (--slab->uses) return;
-    cpu_slab **at = &d->slabs;
-    while (*at != slab) at = &(*at)->next;
-    *at = slab->next;
-    ane_cpu_memory_free(d, slab->data, slab->bytes);
-    free(slab);
-}
-
 static cpu_small *make(cpu_device *d, const cpu_small *wanted) {
     cpu_small *s = malloc(sizeof *s);
     if (!s) return NULL;
     *s = *wanted;
-    if (!place(d, s)) {
+    s->data = ane_cpu_slab_take(d, s->rows * ane_gemv_row_bytes(s->format, s->k), &s->slab);
+    if (!s->data) {
         free(s);
         return NULL;
     }
@@ -93,7 +47,7 @@ void ane_cpu_small_drop(cpu_device *d, cpu_small *s) {
         cpu_small **at = &d->small;
         while (*at != s) at = &(*at)->next;
         *at = s->next;
-        release(d, s->slab);
+        ane_cpu_slab_drop(d, s->slab);
         free(s);
     }
     pthread_mutex_unlock(&d->kernels_lock);
