@@ -286,6 +286,16 @@ case("causal attention gradient", "causal_attention_gradient",
      inputs | {"result": y.detach().numpy(), "statistics": statistics.detach().numpy(), "d_result": d.detach().numpy()},
      [q.grad.numpy(), k.grad.numpy(), v.grad.numpy()], scale=0.6)
 
+# -- cached attention: the same behind `length` positions of caches [1, K, T, E]
+q, k, v = (torch.from_numpy(normal(1, 2, r, 3, 4)) for r in (2, 1, 1))
+caches, length = [torch.from_numpy(normal(1, 2, 6, 3)) for _ in range(2)], 5
+keys, values = (torch.cat([c[:, :, None, :length].transpose(3, 4), x], -1) for c, x in zip(caches, (k, v)))
+hidden = torch.triu(torch.full((4, length + 4), -torch.inf, dtype=torch.float64), length + 1)
+y = values @ torch.softmax(0.6 * q.transpose(3, 4) @ keys + hidden, -1).transpose(3, 4)
+case("cached attention", "cached_attention",
+     {"query": q.numpy(), "key": k.numpy(), "value": v.numpy(), "key_cache": caches[0].numpy(),
+      "value_cache": caches[1].numpy(), "length": np.array([length], np.int32)}, y.numpy(), scale=0.6)
+
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mil_ops.json")
 with open(path, "w") as f:
     f.write("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")
