@@ -2,6 +2,7 @@
 #include "base/nearest.h"
 #include "cli/commands.h"
 #include "cli/report.h"
+#include "cli/spin.h"
 
 #include <errno.h>
 #include <string.h>
@@ -113,6 +114,7 @@ static int dispatch(int argc, char **argv, ane_error *e) {
 }
 
 int main(int argc, char **argv) {
+    cli_spin_briefly(argv);
     ane_error e = {0};
     int status = dispatch(argc - 1, argv + 1, &e);
     errno = 0;

@@ -47,4 +47,12 @@ fails 1 "no_such_model" bench generate --model no_such_model
 fails 1 "int8 is for generating" bench train --model stories260k --precision int8
 fails 1 "amx cannot be had here in fp32" bench gemm --precision fp32 --products amx
 fails 2 "expected one of" bench gemm --model gpt2
+
+# Threads that wait for each other sleep soon (cli/spin.c): GNU's OpenMP says what it was told.
+if ldd "$program" | grep -q libgomp; then
+  spin() { env -u OMP_WAIT_POLICY OMP_DISPLAY_ENV=verbose "$@" "$program" version 2>&1 | sed -n "s/.*GOMP_SPINCOUNT = '\(.*\)'/\1/p" | tail -n 1; }
+  [ "$(spin)" = 2000 ] || fail "OpenMP's threads spin $(spin) rounds, expected 2000"
+  [ "$(spin GOMP_SPINCOUNT=77)" = 77 ] || fail "GOMP_SPINCOUNT=77 is not what OpenMP was told"
+  [ "$(spin OMP_WAIT_POLICY=active)" != 2000 ] || fail "OMP_WAIT_POLICY=active was overruled"
+fi
 echo fine
