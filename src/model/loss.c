@@ -12,6 +12,8 @@
 
 enum {
     COLUMNS = 256, /* worked on together: far enough along a row for memory to stream */
+    AHEAD = 8,     /* rows between asking for one and needing it */
+    LINE = 16,     /* numbers in a cache line */
     ROWS = 16,     /* worked on together: they stay in the first cache between maximum and sum */
 };
 
@@ -25,23 +27,24 @@ typedef struct loss_job {
 } loss_job;
 
 /* exp(x) for x <= 0, to 1e-7 relative, without a branch, so that the compiler makes vectors of it: 2^n * e^r
- * with n = round(x / ln 2), |r| <= ln(2) / 2, and e^r by its series to the seventh power. NaN stays NaN. */
+ * with n = round(x / ln 2), |r| <= ln(2) / 2, and e^r by the polynomial 1 + r + ... of degree six that is off least (4e-9,
+ * found by reweighted least squares), its parts beside each other, so that none waits long. NaN stays NaN. */
 static inline __attribute__((always_inline)) float exp_negative(float x) {
     const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves an integer in the low bits */
     float clamped = x < -87.0f ? -87.0f : x;
     float shifted = clamped * 1.44269504f + round;
     float n = shifted - round;
     float r = clamped - n * 0.693359375f + n * 2.12194440e-4f; /* ln 2 in two parts */
-    float p = 1.98412698e-4f;
-    p = p * r + 1.38888889e-3f;
-    p = p * r + 8.33333333e-3f;
-    p = p * r + 4.16666667e-2f;
-    p = p * r + 1.66666667e-1f;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
+    float r2 = r * r, low = 1.0f + r, middle = 0.499999940f + 0.166665211f * r,
+          high = 0.0416683890f + 0.00836874545f * r + 0.00138145406f * r2;
+    float p = low + middle * r2 + high * (r2 * r2);
     float power = ane_f32_from_bits((ane_bits_from_f32(shifted) << 23) + 0x3f800000u);
     return x < -87.0f ? 0.0f : p * power;
+}
+
+/* Have n numbers fetched that are needed soon: a row is short, and rows lie far apart. */
+static inline __attribute__((always_inline)) void ask_for(const float *row, int n) {
+    for (int j = 0; j < n; j += LINE) __builtin_prefetch(row + j);
 }
 
 /* max[j] over v of z and sum[j] over v of exp(z - max), reading the logits once: when a new maximum turns up, the sum
@@ -59,8 +62,10 @@ static inline __attribute__((always_inline)) void sum_exponentials(
                 float z = rows[v * job->columns + j];
                 higher[j] = z > higher[j] ? z : higher[j];
             }
-        for (int64_t v = 0; v < n_rows; v++)
+        for (int64_t v = 0; v < n_rows; v++) {
+            if (tile + ROWS + v < job->vocab) ask_for(rows + (ROWS + v) * job->columns, n);
             for (int j = 0; j < n; j++) part[j] += exp_negative(rows[v * job->columns + j] - higher[j]);
+        }
         for (int j = 0; j < n; j++) {
             sum[j] = sum[j] * exp_negative(max[j] - higher[j]) + part[j];
             max[j] = higher[j];
@@ -76,6 +81,7 @@ static inline __attribute__((always_inline)) void write_gradient(
     for (int j = 0; j < n; j++) factor[j] = targets[j] < 0 ? 0 : (float)(job->scale / sum[j]);
     for (int64_t v = 0; v < job->vocab; v++) {
         float *row = job->logits + v * job->columns + first;
+        if (v + AHEAD < job->vocab) ask_for(row + AHEAD * job->columns, n);
         for (int j = 0; j < n; j++) row[j] = exp_negative(row[j] - max[j]) * factor[j];
     }
     for (int j = 0; j < n; j++)
@@ -99,7 +105,12 @@ static inline __attribute__((always_inline)) void work(const loss_job *job, int6
 
 /* The same code for wider vectors; without fused multiply-add, so that every width gives the same bits. */
 #if defined(__x86_64__)
-__attribute__((target("avx512f"))) static void work_avx512(const loss_job *job, int64_t begin, int64_t end) {
+#if defined(__clang__)
+#define WIDE __attribute__((target("avx512f")))
+#else /* gcc would take halves */
+#define WIDE __attribute__((target("avx512f,prefer-vector-width=512")))
+#endif
+WIDE static void work_avx512(const loss_job *job, int64_t begin, int64_t end) {
     work(job, begin, end);
 }
 
