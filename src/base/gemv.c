@@ -154,10 +154,29 @@ void ane_gemv_store(
     ane_parallel_for(rows, 1 + 32768 / (k + 1), threads, store_rows, &j);
 }
 
-void ane_gemv_multiply(const ane_gemv *g, const char *vectors, int threads) {
-    gemv v = {kernels(vectors), g->format, true, g->rows, g->k, g->matrix, g->x,
-        ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
-    run(&v, threads);
+/* Every thread's part of every product. */
+typedef struct multiply_job {
+    const ane_gemv *products;
+    int n, parts;
+    const ane_gemv_kernels *kernels;
+} multiply_job;
+
+static void multiply_parts(void *context, int64_t begin, int64_t end) {
+    const multiply_job *j = context;
+    for (int64_t part = begin; part < end; part++)
+        for (int i = 0; i < j->n; i++) {
+            const ane_gemv *g = &j->products[i];
+            gemv v = {j->kernels, g->format, true, g->rows, g->k, g->matrix, g->x,
+                ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
+            rows_by_dots(&v, g->rows * part / j->parts, g->rows * (part + 1) / j->parts);
+        }
+}
+
+void ane_gemv_multiply(const ane_gemv *products, int n, const char *vectors, int threads) {
+    double work = 0;
+    for (int i = 0; i < n; i++) work += (double)products[i].rows * (double)products[i].k;
+    multiply_job j = {products, n, work < 32768 ? 1 : threads, kernels(vectors)};
+    ane_parallel_for(j.parts, 1, threads, multiply_parts, &j);
 }
 
 void ane_gemv_dots(ane_gemv_format format, const void *matrix, int64_t row_bytes, int64_t rows, int64_t n,

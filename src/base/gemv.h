@@ -30,8 +30,8 @@ typedef struct ane_gemv {
     int64_t y_stride;
     bool add; /* to what is in y; else y is not read */
 } ane_gemv;
-/* `vectors`: "avx512", "avx2", "baseline", NULL for the best that this processor has. */
-void ane_gemv_multiply(const ane_gemv *v, const char *vectors, int threads);
+/* n of them, side by side. `vectors`: "avx512", "avx2", "baseline", NULL for the best that this processor has. */
+void ane_gemv_multiply(const ane_gemv *products, int n, const char *vectors, int threads);
 
 /* Many short rows of fp32 or bf16 numbers and one vector, in the calling thread: out[i] = row i . x[n], and out[n] = sum of
  * weights[i] times row i. Rows are `row_bytes` apart. */

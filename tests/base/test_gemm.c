@@ -176,7 +176,7 @@ static void check_stored(ane_gemv_format format, int64_t rows, int64_t k) {
     ane_gemv_store(format, stored, m, rows, k, 2);
     for (int s = 0; s < n_sets; s++) {
         ane_gemv v = {format, stored, rows, k, x, s ? y : first, STRIDE, false};
-        ane_gemv_multiply(&v, names[s], 2);
+        ane_gemv_multiply(&v, 1, names[s], 2);
         for (int64_t r = 0; r < rows; r++) {
             double sum = 0, bound = 1e-6 * (double)(k + 4);
             for (int64_t i = 0; i < k; i++) {
@@ -188,7 +188,7 @@ static void check_stored(ane_gemv_format format, int64_t rows, int64_t k) {
         }
         v.add = true, v.y = y;
         float before = s ? y[0] : (y[0] = 1);
-        ane_gemv_multiply(&v, names[s], 1);
+        ane_gemv_multiply(&v, 1, names[s], 1);
         assert_true(y[0] == before + first[0]);
     }
     free(m), free(x), free(y), free(first), free(stored);

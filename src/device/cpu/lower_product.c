@@ -86,13 +86,17 @@ static void merge_rows(cpu_gemm *g) {
 
 /* ---- weights times a vector ---------------------------------------------------------------------------- */
 
-/* A whole weight, row by row, times one column that lies in one piece. */
+/* A matrix, row by row, times one column that lies in one piece. */
+static bool is_vector(const cpu_gemm *g, bool round) {
+    return g->batch == 1 && g->g.n == 1 && !round && !g->g.transpose_a && g->g.lda == g->g.k &&
+           (g->g.transpose_b || g->g.ldb == 1);
+}
+
+/* A whole weight, which is kept small. */
 static bool is_small(const cpu_lower *l, const cpu_gemm *g) {
     const cpu_storage *a = &l->plan->storages[g->storage[0]];
-    bool whole = a->place == CPU_WEIGHT && !g->g.transpose_a && g->g.lda == g->g.k && g->offset[0] == 0 &&
-                 g->g.m * g->g.k == a->count;
-    return ane_cpu_small_format(l->plan) != ANE_GEMV_F32 && whole && g->batch == 1 && g->g.n == 1 &&
-           (g->g.transpose_b || g->g.ldb == 1);
+    return ane_cpu_small_format(l->plan) != ANE_GEMV_F32 && a->place == CPU_WEIGHT && g->offset[0] == 0 &&
+           g->g.m * g->g.k == a->count;
 }
 
 static int32_t small_weight(cpu_lower *l, int32_t weight_storage, int64_t rows) {
@@ -133,11 +137,11 @@ static void emit_rows(
         made.packed = l->plan->packed;
         made.storage[1] = b.storage = ane_cpu_packed_operand(l, &made, &b);
         if (b.storage < 0) return;
-    } else if (is_small(l, &made)) {
-        made.small = ane_cpu_small_format(l->plan);
-        made.storage[0] = a.storage = small_weight(l, a.storage, made.g.m);
-        if (made.small == ANE_GEMV_BF16)
-            b = rounded(l, &b), made.storage[1] = b.storage, made.offset[1] = b.offset;
+    } else if ((made.vector = is_vector(&made, round))) {
+        if (is_small(l, &made)) {
+            made.small = ane_cpu_small_format(l->plan);
+            made.storage[0] = a.storage = small_weight(l, a.storage, made.g.m);
+        }
     } else if (ane_cpu_multiplies_bf16(l->plan) && made.g.m > 1 && made.g.n > 1) {
         /* A vector's products stay exact: rounding a matrix costs more than reading it once. */
         a = rounded(l, &a), b = rounded(l, &b);

@@ -224,10 +224,18 @@ typedef struct cpu_gemm {
     int32_t batch_rank;
     int64_t batch_dim[MIL_MAX_RANK], batch_stride[3][MIL_MAX_RANK];
     int64_t batch;
-    ane_gemv_format small; /* other than F32: a is a weight's small copy, n is 1 */
+    bool vector;           /* n is 1, all of a lies row by row, b in one piece: cpu_gemvs */
+    ane_gemv_format small; /* of a vector's: other than F32: a is a weight's small copy */
     bool round;            /* C to fp16 afterwards */
     int32_t output;        /* the output that it makes alone, or -1 */
 } cpu_gemm;
+
+/* Products of matrices with one and the same vector. */
+enum { CPU_GEMVS = 4 };
+typedef struct cpu_gemvs {
+    int n;
+    const cpu_gemm *product[CPU_GEMVS];
+} cpu_gemvs;
 
 /* The right operand of products, packed once for all that read it; in bf16 rounded as well. */
 typedef struct cpu_pack {
@@ -293,7 +301,7 @@ typedef struct cpu_fallback {
     mil_rounding rounding;
 } cpu_fallback;
 
-extern const cpu_step_type ane_cpu_gemm_step, ane_cpu_pack_step, ane_cpu_softmax_step, ane_cpu_move_step,
+extern const cpu_step_type ane_cpu_gemm_step, ane_cpu_gemv_step, ane_cpu_pack_step, ane_cpu_softmax_step, ane_cpu_move_step,
     ane_cpu_gather_step, ane_cpu_quantize_step, ane_cpu_convert_step, ane_cpu_fallback_step,
     ane_cpu_chain_step, ane_cpu_attention_step, ane_cpu_attention_gradient_step,
     ane_cpu_cached_step;

@@ -224,16 +224,6 @@ static void touch_all(cpu_plan *plan, const unit *u, const void *data, int32_t s
     for (int i = 0; i < n->n_out; i++) touch(plan, n->out[i].storage, step);
 }
 
-static bool add_step(scheduler *s, int32_t unit_index) {
-    cpu_plan *plan = s->plan;
-    const unit *u = &s->units[unit_index];
-    const void *data = u->fused ? build_chain(s, u) : plan->nodes[u->first].data;
-    if (!data) return false;
-    touch_all(plan, u, data, plan->n_steps);
-    plan->steps[plan->n_steps++] = (cpu_step){step_types[plan->nodes[u->first].type], data};
-    return true;
-}
-
 static bool is_ready(const scheduler *s, int32_t u, const uint64_t *done) {
     const uint64_t *needs = before(s, u);
     for (size_t w = 0; w < s->words; w++)
@@ -241,18 +231,61 @@ static bool is_ready(const scheduler *s, int32_t u, const uint64_t *done) {
     return true;
 }
 
+static void finish(uint64_t *done, int32_t u) {
+    done[u / 64] |= 1ull << (u % 64);
+}
+
+/* The product with a vector that a unit is; NULL when it is something else. */
+static const cpu_gemm *vector_product(const scheduler *s, int32_t u) {
+    const cpu_node *n = &s->plan->nodes[s->units[u].first];
+    const cpu_gemm *g = n->type == CPU_NODE_GEMM ? n->data : NULL;
+    return g && g->vector ? g : NULL;
+}
+
+/* A product with a vector, and all others with the same that could be made now. */
+static const cpu_gemvs *gather_products(scheduler *s, int32_t first, uint64_t *done) {
+    const cpu_gemm *one = vector_product(s, first);
+    cpu_gemvs *all = ane_arena_alloc(s->plan->arena, sizeof *all);
+    if (!all) return NULL;
+    *all = (cpu_gemvs){1, {one}};
+    for (int32_t u = 0; u < s->n_units && all->n < CPU_GEMVS; u++) {
+        const cpu_gemm *g = u != first && !has_bit(done, u) ? vector_product(s, u) : NULL;
+        if (!g || g->storage[1] != one->storage[1] || g->offset[1] != one->offset[1] || !is_ready(s, u, done))
+            continue;
+        all->product[all->n++] = g;
+        touch_all(s->plan, &s->units[u], g, s->plan->n_steps);
+        finish(done, u);
+    }
+    return all;
+}
+
+static bool add_step(scheduler *s, int32_t unit_index, uint64_t *done) {
+    cpu_plan *plan = s->plan;
+    const unit *u = &s->units[unit_index];
+    const cpu_node *n = &plan->nodes[u->first];
+    bool multiplies = vector_product(s, unit_index) != NULL;
+    const void *data = multiplies ? gather_products(s, unit_index, done)
+                       : u->fused ? build_chain(s, u)
+                                  : n->data;
+    if (!data) return false;
+    touch_all(plan, u, data, plan->n_steps);
+    plan->steps[plan->n_steps++] = (cpu_step){multiplies ? &ane_cpu_gemv_step : step_types[n->type], data};
+    finish(done, unit_index);
+    return true;
+}
+
 /* Always the unit whose last member came first in the program: close to the order in which it was written. */
 static bool emit_steps(scheduler *s, uint64_t *done) {
-    for (int32_t k = 0; k < s->n_units; k++) {
-        int32_t best = -1;
-        for (int32_t u = 0; u < s->n_units; u++)
-            if (!has_bit(done, u) && (best < 0 || s->units[u].last < s->units[best].last) &&
-                is_ready(s, u, done))
-                best = u;
-        if (best < 0 || !add_step(s, best)) return false;
-        done[best / 64] |= 1ull << (best % 64);
+    for (;;) {
+        int32_t best = -1, left = 0;
+        for (int32_t u = 0; u < s->n_units; u++) {
+            if (has_bit(done, u)) continue;
+            left++;
+            if ((best < 0 || s->units[u].last < s->units[best].last) && is_ready(s, u, done)) best = u;
+        }
+        if (!left) return true;
+        if (best < 0 || !add_step(s, best, done)) return false;
     }
-    return true;
 }
 
 bool ane_cpu_schedule(cpu_plan *plan, ane_error *e) {

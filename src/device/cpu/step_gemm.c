@@ -65,12 +65,6 @@ static void run_packed(const cpu_gemm *s, const job *j, const cpu_run *r) {
     ane_packed_run(&p, r->threads);
 }
 
-static void run_small(const cpu_gemm *s, const job *j, const cpu_run *r) {
-    const ane_gemv v = {s->small, r->base[s->storage[0]], s->g.m, s->g.k, address(j, 1, 0), address(j, 2, 0),
-        s->g.ldc, j->beta != 0};
-    ane_gemv_multiply(&v, r->v->name, r->threads);
-}
-
 static bool run_gemm(const void *data, const cpu_run *r, ane_error *e) {
     (void)e;
     const cpu_gemm *s = data;
@@ -85,8 +79,6 @@ static bool run_gemm(const void *data, const cpu_run *r, ane_error *e) {
     }
     if (s->packed)
         run_packed(s, &j, r);
-    else if (s->small != ANE_GEMV_F32)
-        run_small(s, &j, r);
     else
         run_products(&j, 0, s->batch);
     if (s->round && (s->packed || j.threads > 1))
@@ -105,8 +97,7 @@ static cpu_work work_of_gemm(const void *data) {
     const cpu_gemm *s = data;
     double m = (double)s->g.m, n = (double)s->g.n, k = (double)s->g.k, b = (double)s->batch;
     double right = s->packed ? (double)ane_packed_bytes(s->packed, s->g.n, s->g.k) : 4 * k * n;
-    double left = s->small != ANE_GEMV_F32 ? m * (double)ane_gemv_row_bytes(s->small, s->g.k) : 4 * m * k;
-    return (cpu_work){2 * m * n * k * b, b * (left + right + 4 * m * n)};
+    return (cpu_work){2 * m * n * k * b, b * (4 * m * k + right + 4 * m * n)};
 }
 
 const cpu_step_type ane_cpu_gemm_step = {"gemm", run_gemm, describe_gemm, work_of_gemm};
