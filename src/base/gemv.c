@@ -66,6 +66,28 @@ static void rows_by_dots(void *context, int64_t begin, int64_t end) {
     }
 }
 
+/* The same of int8 weights, times the vector in int16: sums of whole numbers, which are exact. */
+static void int8_rows(const gemv *v, int64_t begin, int64_t end) {
+    ane_gemv_narrow x;
+    float sums[2];
+    int64_t half = (end - begin) / 2, all_groups = (v->k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
+    for (int64_t l = 0; l < v->k; l += ANE_NARROW) {
+        int64_t n = v->k - l < ANE_NARROW ? v->k - l : ANE_NARROW,
+                groups = (n + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
+        v->kernels->narrow(&x, v->x + l, n);
+        for (int64_t i = 0; i < end - begin - half; i++) {
+            const char *row = (const char *)v->matrix + (begin + i) * v->row_bytes;
+            const ane_gemv_int8 m = {(const int8_t *)row + l,
+                row + all_groups * ANE_GEMV_GROUP + l / ANE_GEMV_GROUP * (int64_t)sizeof(float),
+                (end - begin - half) * v->row_bytes};
+            bool two = i < half;
+            v->kernels->dots_int8(&m, &x, groups, two ? 2 : 1, sums);
+            finish(v, begin + i, sums[0], l == 0);
+            if (two) finish(v, end - half + i, sums[1], l == 0);
+        }
+    }
+}
+
 static void columns_by_axpy(void *context, int64_t begin, int64_t end) {
     const gemv *v = context;
     float sum[CHUNK];
@@ -168,7 +190,11 @@ static void multiply_parts(void *context, int64_t begin, int64_t end) {
             const ane_gemv *g = &j->products[i];
             gemv v = {j->kernels, g->format, true, g->rows, g->k, g->matrix, g->x,
                 ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
-            rows_by_dots(&v, g->rows * part / j->parts, g->rows * (part + 1) / j->parts);
+            int64_t first = g->rows * part / j->parts, last = g->rows * (part + 1) / j->parts;
+            if (g->format == ANE_GEMV_INT8)
+                int8_rows(&v, first, last);
+            else
+                rows_by_dots(&v, first, last);
         }
 }
 

@@ -1,6 +1,7 @@
 /* Products: every flag and odd sizes, the library and the matrix-vector loops against plain sums in double. */
 #include "base/gemm.h"
 #include "base/gemm_impl.h"
+#include "base/half.h"
 #include "base/parallel.h"
 #include "base/random.h"
 #include "support/support.h"
@@ -204,6 +205,71 @@ static void test_gemv_stored(void **state) {
     assert_int_equal(ane_gemv_row_bytes(ANE_GEMV_INT8, 65), 2 * 68);
 }
 
+/* What is not finite stays so, and long rows go through in pieces. */
+static void test_gemv_int8_extremes(void **state) {
+    (void)state;
+    enum { K = 2 * ANE_NARROW + 100, ROWS = 3 };
+    ane_rng rng = ane_rng_new(5, 0);
+    float *m = filled(&rng, (int64_t)ROWS * K), *x = filled(&rng, K), y[ROWS];
+    void *stored = malloc((size_t)(ROWS * ane_gemv_row_bytes(ANE_GEMV_INT8, K)));
+    ane_gemv_store(ANE_GEMV_INT8, stored, m, ROWS, K, 1);
+    const ane_gemv v = {ANE_GEMV_INT8, stored, ROWS, K, x, y, 1, false};
+    const ane_gemv_kernels *sets[3];
+    const char *names[3];
+    for (int s = 0, n = loops(sets, names); s < n; s++) {
+        ane_gemv_multiply(&v, 1, names[s], 1);
+        for (int r = 0; r < ROWS; r++) {
+            double sum = 0;
+            for (int64_t i = 0; i < K; i++) sum += (double)m[r * K + i] * x[i];
+            assert_true(fabs(y[r] - sum) < 0.5); /* 16,484 roundings of up to 1 / 254 at random signs */
+        }
+        float kept = x[ANE_NARROW + 1];
+        static const float wrong[] = {NAN, INFINITY, -INFINITY};
+        for (int i = 0; i < 3; i++) {
+            x[ANE_NARROW + 1] = wrong[i];
+            ane_gemv_multiply(&v, 1, names[s], 1);
+            for (int r = 0; r < ROWS; r++) assert_true(isnan(y[r]));
+        }
+        x[ANE_NARROW + 1] = kept;
+    }
+    free(m), free(x), free(stored);
+}
+
+/* Rows as a cache of keys or values has them, beside each other with others between. */
+static void test_gemv_short_rows(void **state) {
+    (void)state;
+    enum { APART = 3, ROWS = 37, LONGEST = 130 };
+    static const int64_t lengths[] = {1, 16, 20, 64, 80, LONGEST};
+    const ane_gemv_kernels *sets[3];
+    const char *names[3];
+    ane_rng rng = ane_rng_new(6, 0);
+    float *m = filled(&rng, ROWS * (LONGEST + APART)), *x = filled(&rng, LONGEST), *w = filled(&rng, ROWS);
+    uint16_t small[ROWS * (LONGEST + APART)];
+    ane_bf16_array_from_f32(small, m, ROWS * (LONGEST + APART));
+    ane_f32_array_from_bf16(m, small, ROWS * (LONGEST + APART));
+    for (int s = 0, n = loops(sets, names); s < n; s++)
+        for (size_t i = 0; i < 2 * sizeof lengths / sizeof *lengths; i++) {
+            bool bf16 = i % 2;
+            int64_t k = lengths[i / 2], ld = k + APART;
+            ane_gemv_format format = bf16 ? ANE_GEMV_BF16 : ANE_GEMV_F32;
+            const void *matrix = bf16 ? (const void *)small : m;
+            float dots[ROWS], sums[LONGEST];
+            ane_gemv_dots(format, matrix, (bf16 ? 2 : 4) * ld, ROWS, k, x, dots, names[s]);
+            ane_gemv_sums(format, matrix, (bf16 ? 2 : 4) * ld, ROWS, k, w, sums, names[s]);
+            for (int64_t r = 0; r < ROWS; r++) {
+                double dot = 0;
+                for (int64_t j = 0; j < k; j++) dot += (double)m[r * ld + j] * x[j];
+                assert_true(fabs(dots[r] - dot) < 1e-5);
+            }
+            for (int64_t j = 0; j < k; j++) {
+                double sum = 0;
+                for (int64_t r = 0; r < ROWS; r++) sum += (double)m[r * ld + j] * w[r];
+                assert_true(fabs(sums[j] - sum) < 1e-5);
+            }
+        }
+    free(m), free(x), free(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_library),
@@ -211,6 +277,8 @@ int main(void) {
         cmocka_unit_test(test_inside_parallel_for),
         cmocka_unit_test(test_gemv_axpy),
         cmocka_unit_test(test_gemv_stored),
+        cmocka_unit_test(test_gemv_int8_extremes),
+        cmocka_unit_test(test_gemv_short_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,8 +170,7 @@ cpu_lower_fn ane_cpu_lower_conv, ane_cpu_lower_matmul, ane_cpu_lower_linear, ane
     ane_cpu_lower_transpose, ane_cpu_lower_slice, ane_cpu_lower_concat, ane_cpu_lower_split,
     ane_cpu_lower_tile, ane_cpu_lower_map, ane_cpu_lower_cast, ane_cpu_lower_select, ane_cpu_lower_pow,
     ane_cpu_lower_gelu, ane_cpu_lower_attention, ane_cpu_lower_layer_norm, ane_cpu_lower_causal_attention,
-    ane_cpu_lower_causal_attention_gradient, ane_cpu_lower_cached_attention,
-    ane_cpu_lower_quantize;
+    ane_cpu_lower_causal_attention_gradient, ane_cpu_lower_cached_attention, ane_cpu_lower_quantize;
 bool ane_cpu_lower(cpu_plan *plan, ane_error *e);
 /* An input that is read as it is bound, in bf16: attention behind a cache does so (lower_cached.c). */
 bool ane_cpu_is_raw_cache(const cpu_plan *plan, const mil_function *f, mil_value input);
@@ -301,9 +300,9 @@ typedef struct cpu_fallback {
     mil_rounding rounding;
 } cpu_fallback;
 
-extern const cpu_step_type ane_cpu_gemm_step, ane_cpu_gemv_step, ane_cpu_pack_step, ane_cpu_softmax_step, ane_cpu_move_step,
-    ane_cpu_gather_step, ane_cpu_quantize_step, ane_cpu_convert_step, ane_cpu_fallback_step,
-    ane_cpu_chain_step, ane_cpu_attention_step, ane_cpu_attention_gradient_step,
+extern const cpu_step_type ane_cpu_gemm_step, ane_cpu_gemv_step, ane_cpu_pack_step, ane_cpu_softmax_step,
+    ane_cpu_move_step, ane_cpu_gather_step, ane_cpu_quantize_step, ane_cpu_convert_step,
+    ane_cpu_fallback_step, ane_cpu_chain_step, ane_cpu_attention_step, ane_cpu_attention_gradient_step,
     ane_cpu_cached_step;
 
 /* A chain of maps, and reductions at its end, over one iteration space (chain_build.c). NULL: out of memory.
