@@ -170,11 +170,12 @@ static bool fill(ane_decoder *d, const ane_pass *p, int32_t n, const int32_t *to
     ane_embedding_gather(x, ane_weights_embedding(d->weights), padded, c->dim, p->tokens, d->threads);
     if (!ane_floats_close(p->x[0], ANE_WRITE, d->staging, e)) return false;
     int64_t half = (int64_t)c->head_dim / 2 * p->tokens;
+    const float count = (float)d->position;
     ane_rope_table(c, d->position, p->tokens, d->staging, d->staging + half);
     return ane_buffer_write_f32(p->rope_cos, d->staging, half, e) &&
            ane_buffer_write_f32(p->rope_sin, d->staging + half, half, e) &&
            (p->cached == 0 || (ane_buffer_write_f32(d->cache.mask, d->mask, d->cache.length, e) &&
-                                  ane_buffer_write_f32(d->cache.count, &(float){(float)d->position}, 1, e)));
+                                  ane_buffer_write_f32(d->cache.count, &count, 1, e)));
 }
 
 /* Append n tokens, at most the pass's. */
