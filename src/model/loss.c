@@ -2,7 +2,9 @@
  *
  *     loss = log(sum_v exp(z_v - max)) + max - z_target,   d(loss)/d(z_v) = softmax(z)_v - [v = target]
  *
- * A row of logits holds one word's logit for every column, so columns are worked on side by side, in vectors.
+ * A row of logits holds one word's logit for every column, so columns are worked on side by side, in vectors. Threads share
+ * the words: as in the product that made the logits, each reads long runs of memory, its own. Blocks of words do not depend on
+ * the number of threads, nor do results.
  */
 #include "base/half.h"
 #include "base/parallel.h"
@@ -11,20 +13,27 @@
 #include <math.h>
 
 enum {
-    COLUMNS = 256, /* worked on together: far enough along a row for memory to stream */
+    BLOCKS = 16,   /* of words: what a thread gets at least */
+    COLUMNS = 512, /* worked on together */
+    ROWS = 16,     /* worked on together: they stay in the first cache between maximum and sum */
     AHEAD = 8,     /* rows between asking for one and needing it */
     LINE = 16,     /* numbers in a cache line */
-    ROWS = 16,     /* worked on together: they stay in the first cache between maximum and sum */
 };
 
 typedef struct loss_job {
-    float *logits;
+    float *logits; /* the first column's */
     int64_t vocab, columns;
     const int32_t *targets;
     float scale;
-    bool gradient;
-    double *column_loss;
+    int n;                       /* columns that are worked on */
+    float max[BLOCKS][COLUMNS];  /* of a block's logits; then, in the first row, of all */
+    double sum[BLOCKS][COLUMNS]; /* of exp(z - max) */
+    float factor[COLUMNS];       /* scale / sum of all, or 0 */
 } loss_job;
+
+static int64_t first_row(const loss_job *job, int64_t block) {
+    return job->vocab * block / BLOCKS;
+}
 
 /* exp(x) for x <= 0, to 1e-7 relative, without a branch, so that the compiler makes vectors of it: 2^n * e^r
  * with n = round(x / ln 2), |r| <= ln(2) / 2, and e^r by the polynomial 1 + r + ... of degree six that is off least (4e-9,
@@ -42,19 +51,21 @@ static inline __attribute__((always_inline)) float exp_negative(float x) {
     return x < -87.0f ? 0.0f : p * power;
 }
 
-/* Have n numbers fetched that are needed soon: a row is short, and rows lie far apart. */
+/* Have n numbers fetched that are needed soon. */
 static inline __attribute__((always_inline)) void ask_for(const float *row, int n) {
     for (int j = 0; j < n; j += LINE) __builtin_prefetch(row + j);
 }
 
-/* max[j] over v of z and sum[j] over v of exp(z - max), reading the logits once: when a new maximum turns up, the sum
- * so far is brought down to it. */
-static inline __attribute__((always_inline)) void sum_exponentials(
-    const loss_job *job, int64_t first, int n, float *max, double *sum) {
+/* max[j] over the block's v of z and sum[j] of exp(z - max), reading the logits once: when a new maximum turns up, the sum so
+ * far is brought down to it. */
+static inline __attribute__((always_inline)) void sum_exponentials(loss_job *job, int64_t block) {
+    const int n = job->n;
+    float *max = job->max[block];
+    double *sum = job->sum[block];
     for (int j = 0; j < n; j++) max[j] = -INFINITY, sum[j] = 0;
-    for (int64_t tile = 0; tile < job->vocab; tile += ROWS) {
-        const float *rows = job->logits + tile * job->columns + first;
-        int64_t n_rows = job->vocab - tile < ROWS ? job->vocab - tile : ROWS;
+    for (int64_t tile = first_row(job, block), end = first_row(job, block + 1); tile < end; tile += ROWS) {
+        const float *rows = job->logits + tile * job->columns;
+        int64_t n_rows = end - tile < ROWS ? end - tile : ROWS;
         float higher[COLUMNS], part[COLUMNS] = {0};
         for (int j = 0; j < n; j++) higher[j] = max[j];
         for (int64_t v = 0; v < n_rows; v++)
@@ -63,7 +74,7 @@ static inline __attribute__((always_inline)) void sum_exponentials(
                 higher[j] = z > higher[j] ? z : higher[j];
             }
         for (int64_t v = 0; v < n_rows; v++) {
-            if (tile + ROWS + v < job->vocab) ask_for(rows + (ROWS + v) * job->columns, n);
+            if (tile + ROWS + v < end) ask_for(rows + (ROWS + v) * job->columns, n);
             for (int j = 0; j < n; j++) part[j] += exp_negative(rows[v * job->columns + j] - higher[j]);
         }
         for (int j = 0; j < n; j++) {
@@ -74,68 +85,77 @@ static inline __attribute__((always_inline)) void sum_exponentials(
 }
 
 /* z -> scale * (exp(z - max) / sum - [v = target]) */
-static inline __attribute__((always_inline)) void write_gradient(
-    const loss_job *job, int64_t first, int n, const float *max, const double *sum) {
-    const int32_t *targets = job->targets + first;
-    float factor[COLUMNS];
-    for (int j = 0; j < n; j++) factor[j] = targets[j] < 0 ? 0 : (float)(job->scale / sum[j]);
-    for (int64_t v = 0; v < job->vocab; v++) {
-        float *row = job->logits + v * job->columns + first;
-        if (v + AHEAD < job->vocab) ask_for(row + AHEAD * job->columns, n);
-        for (int j = 0; j < n; j++) row[j] = exp_negative(row[j] - max[j]) * factor[j];
+static inline __attribute__((always_inline)) void write_gradient(loss_job *job, int64_t block) {
+    const float *max = job->max[0];
+    int64_t begin = first_row(job, block), end = first_row(job, block + 1);
+    for (int64_t v = begin; v < end; v++) {
+        float *row = job->logits + v * job->columns;
+        if (v + AHEAD < end) ask_for(row + AHEAD * job->columns, job->n);
+        for (int j = 0; j < job->n; j++) row[j] = exp_negative(row[j] - max[j]) * job->factor[j];
     }
-    for (int j = 0; j < n; j++)
-        if (targets[j] >= 0) job->logits[targets[j] * job->columns + first + j] -= job->scale;
-}
-
-static inline __attribute__((always_inline)) void work(const loss_job *job, int64_t begin, int64_t end) {
-    float max[COLUMNS];
-    double sum[COLUMNS];
-    for (int64_t first = begin; first < end; first += COLUMNS) {
-        int n = (int)(end - first < COLUMNS ? end - first : COLUMNS);
-        sum_exponentials(job, first, n, max, sum);
-        for (int j = 0; j < n; j++) {
-            int32_t target = job->targets[first + j];
-            const float *z = job->logits + first + j;
-            job->column_loss[first + j] = target < 0 ? 0 : log(sum[j]) + max[j] - z[target * job->columns];
-        }
-        if (job->gradient) write_gradient(job, first, n, max, sum);
-    }
+    for (int j = 0; j < job->n; j++)
+        if (job->targets[j] >= begin && job->targets[j] < end)
+            job->logits[job->targets[j] * job->columns + j] -= job->scale;
 }
 
 /* The same code for wider vectors; without fused multiply-add, so that every width gives the same bits. */
+#define LOOPS(set, TARGET)                                                                                   \
+    TARGET static void sums_##set(void *job, int64_t begin, int64_t end) {                                   \
+        for (int64_t block = begin; block < end; block++) sum_exponentials(job, block);                      \
+    }                                                                                                        \
+    TARGET static void gradient_##set(void *job, int64_t begin, int64_t end) {                               \
+        for (int64_t block = begin; block < end; block++) write_gradient(job, block);                        \
+    }                                                                                                        \
+    static const loss_loops loops_##set = {sums_##set, gradient_##set};
+
+typedef struct loss_loops {
+    ane_range_fn *sums, *gradient;
+} loss_loops;
+
+#define ANY_PROCESSOR
+LOOPS(baseline, ANY_PROCESSOR)
 #if defined(__x86_64__)
 #if defined(__clang__)
 #define WIDE __attribute__((target("avx512f")))
 #else /* gcc would take halves */
 #define WIDE __attribute__((target("avx512f,prefer-vector-width=512")))
 #endif
-WIDE static void work_avx512(const loss_job *job, int64_t begin, int64_t end) {
-    work(job, begin, end);
-}
-
-__attribute__((target("avx2"))) static void work_avx2(const loss_job *job, int64_t begin, int64_t end) {
-    work(job, begin, end);
-}
+LOOPS(avx512, WIDE)
+LOOPS(avx2, __attribute__((target("avx2"))))
 #endif
 
-static void loss_range(void *context, int64_t begin, int64_t end) {
-    const loss_job *job = context;
+static const loss_loops *loops_here(void) {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) {
-        work_avx512(job, begin, end);
-        return;
-    }
-    if (__builtin_cpu_supports("avx2")) {
-        work_avx2(job, begin, end);
-        return;
-    }
+    if (__builtin_cpu_supports("avx512f")) return &loops_avx512;
+    if (__builtin_cpu_supports("avx2")) return &loops_avx2;
 #endif
-    work(job, begin, end);
+    return &loops_baseline;
+}
+
+/* Blocks become one; each column's loss. */
+static void gather(loss_job *job, double *column_loss) {
+    for (int j = 0; j < job->n; j++) {
+        int32_t target = job->targets[j];
+        float max = -INFINITY;
+        double sum = 0;
+        for (int b = 0; b < BLOCKS; b++) max = job->max[b][j] > max ? job->max[b][j] : max;
+        for (int b = 0; b < BLOCKS; b++) sum += job->sum[b][j] * exp_negative(job->max[b][j] - max);
+        job->max[0][j] = max;
+        job->factor[j] = target < 0 ? 0 : (float)(job->scale / sum);
+        column_loss[j] = target < 0 ? 0 : log(sum) + max - job->logits[target * job->columns + j];
+    }
 }
 
 void ane_cross_entropy(float *logits, int64_t vocab, int64_t columns, const int32_t *targets, float scale,
     bool gradient, double *column_loss, int threads) {
-    loss_job job = {logits, vocab, columns, targets, scale, gradient, column_loss};
-    ane_parallel_for(columns, 16, threads, loss_range, &job);
+    const loss_loops *loops = loops_here();
+    loss_job job = {.vocab = vocab, .columns = columns, .scale = scale};
+    for (int64_t first = 0; first < columns; first += COLUMNS) {
+        job.logits = logits + first;
+        job.targets = targets + first;
+        job.n = (int)(columns - first < COLUMNS ? columns - first : COLUMNS);
+        ane_parallel_for(BLOCKS, 1, threads, loops->sums, &job);
+        gather(&job, column_loss + first);
+        if (gradient) ane_parallel_for(BLOCKS, 1, threads, loops->gradient, &job);
+    }
 }

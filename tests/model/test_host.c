@@ -62,6 +62,7 @@ static void cross_entropy(void **state) {
     check_cross_entropy(1000, 67, 1, 3);
     check_cross_entropy(300, 16, 60, 1); /* exponentials that vanish */
     check_cross_entropy(32000, 20, 3, 2);
+    check_cross_entropy(40, 1030, 1, 2); /* more columns than are worked on together */
 }
 
 /* Nothing may hide a number that is none. */
