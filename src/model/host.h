@@ -40,7 +40,8 @@ typedef struct ane_product {
     float *gradient;                        /* where it goes */
     bool continues;                         /* another of the same copy has gone there before */
     const struct ane_packed_kernel *kernel; /* NULL: the library's product */
-    void *packed; /* room for right, packed: ane_product_room bytes, aligned to 64 */
+    void *packed;         /* room for right, packed: ane_product_room bytes, aligned to 64 */
+    bool right_is_packed; /* the product before this one has left it there */
 } ane_product;
 int64_t ane_product_room(const ane_product *p);
 /* gradient = the product, or with `add` gradient += the product. staging[2] as for ane_floats_open, each as large as the

@@ -108,7 +108,7 @@ static void multiply_packed(
         .ldc = g->k,
         .store = add ? ANE_ADD : ANE_STREAM, /* all gradients together are larger than any cache */
     };
-    ane_packed_pack(p->kernel, p->packed, &b, g->k, g->n, threads);
+    if (!p->right_is_packed) ane_packed_pack(p->kernel, p->packed, &b, g->k, g->n, threads);
     ane_packed_run(&product, threads);
 }
 

@@ -207,6 +207,11 @@ static bool find_products(ane_stage *s, int copy, const masters *m, ane_error *e
     return true;
 }
 
+static bool same_right(const ane_product *a, const ane_product *b) {
+    return a->how->is_product && b->how->is_product && a->right == b->right && a->how->k == b->how->k &&
+           a->how->n == b->how->n && a->how->right_transposed == b->how->right_transposed;
+}
+
 /* Products by our own kernels, where there are any: all use one room, one after the other. */
 static bool pack_products(ane_stage *s, ane_error *e) {
     int n = s->copies * s->gradient->n_param_grads;
@@ -219,7 +224,11 @@ static bool pack_products(ane_stage *s, ane_error *e) {
     }
     if (room == 0) return true;
     if (posix_memalign(&s->packed, 64, (size_t)room) != 0) return no_memory(e);
-    for (int i = 0; i < n; i++) s->products[i].packed = s->packed;
+    for (int i = 0; i < n; i++) {
+        s->products[i].packed = s->packed;
+        s->products[i].right_is_packed =
+            i % s->gradient->n_param_grads > 0 && same_right(&s->products[i], &s->products[i - 1]);
+    }
     return true;
 }
 
