@@ -92,7 +92,7 @@ static bool check_whole(
     bool ok = whole != NULL;
     for (int i = 0; ok && i < n; i++) ok = (x[i] = ane_buffer_copy(inputs[i], e)) != NULL;
     y = ok ? ane_buffer_copy(ane_trial_buffer(q->trials[q->n - 1], "y"), e) : NULL;
-    ok = y && ane_check_output(whole, (const float *const *)x, y, 0, row, e);
+    ok = y && ane_check_output(q->bench, whole, (const float *const *)x, y, 0, row, e);
     for (int i = 0; i < n; i++) free(x[i]);
     free(y);
     mil_program_free(whole);
@@ -210,7 +210,7 @@ static bool check_sum(
     for (int i = 0; i < 2 && ok; i++)
         ok = ane_buffer_read_f32(ane_trial_buffer(q->trials[i], "x"), dh + i * half, half, e);
     const float *const inputs[] = {dh};
-    ok = ok && ane_check_output(whole, inputs, h->sum, 0, row, e);
+    ok = ok && ane_check_output(q->bench, whole, inputs, h->sum, 0, row, e);
     free(dh);
     mil_program_free(whole);
     return ok;

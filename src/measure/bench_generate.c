@@ -60,12 +60,13 @@ static bool reference_logits(const generation *g, ane_decoder *d, float *wanted,
 
 static bool verify(const generation *g, json_t *row, ane_error *e) {
     const int64_t n = 2 * (int64_t)g->weights->config.vocab_size;
-    ane_device *cpu = ane_device_open("cpu:precision=fp16", e);
+    const char *against = ane_reference_spec(g->bench);
+    ane_device *cpu = ane_device_open(against, e);
     ane_decoder *d = cpu ? ane_decoder_new(cpu, g->weights, g->prompt + g->more, e) : NULL;
     float *wanted = calloc((size_t)n, sizeof *wanted);
     bool ok = wanted != NULL || ane_fail(e, ANE_ERROR_MEMORY, "generate", "out of memory");
     ok = ok && reference_logits(g, d, wanted, e) &&
-         ane_check_numbers("cpu fp16", wanted, g->logits, n, 0, row, e);
+         ane_check_numbers(against, wanted, g->logits, n, 0, row, e);
     free(wanted);
     ane_decoder_free(d);
     ane_device_close(cpu);

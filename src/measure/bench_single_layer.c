@@ -58,17 +58,18 @@ static float *gradients_of(ane_layer *l, int64_t *n, ane_error *e) {
     return NULL;
 }
 
-/* The last stage, on the CPU in fp16, says what every stage must give. */
+/* The last stage, on the reference, says what every stage must give. */
 static bool verify(measured *m, json_t *row, ane_error *e) {
     int64_t n = 0, count = 0;
     ane_layer reference = {0};
-    ane_device *cpu = ane_device_open("cpu:precision=fp16", e);
+    const char *against = ane_reference_spec(m->bench);
+    ane_device *cpu = ane_device_open(against, e);
     float *found = gradients_of(&m->layer, &n, e), *wanted = NULL;
     if (found && cpu &&
         ane_layer_open(
             &reference, cpu, &m->layer.weights->config, m->layer.positions, &stages[N_STAGES - 1].ways, e))
         wanted = gradients_of(&reference, &count, e);
-    bool ok = wanted && ane_check_numbers("cpu fp16", wanted, found, n, 0, row, e);
+    bool ok = wanted && ane_check_numbers(against, wanted, found, n, 0, row, e);
     free(wanted);
     free(found);
     ane_layer_close(&reference);

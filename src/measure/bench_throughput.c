@@ -173,7 +173,7 @@ static bool verify(line *l, json_t *row, ane_error *e) {
     mil_program *p = convolutions(l->bench, row, whole ? 0 : KERNELS - 1, whole ? KERNELS : 1, e);
     float *y = p ? ane_buffer_copy(l->stations[KERNELS - 1].out, e) : NULL;
     const float *const inputs[] = {l->x};
-    bool ok = y && ane_check_output(p, inputs, y, 0, row, e);
+    bool ok = y && ane_check_output(l->bench, p, inputs, y, 0, row, e);
     free(y);
     mil_program_free(p);
     return ok;

@@ -39,11 +39,12 @@ static bool two_losses(ane_training *t, double *loss, ane_error *e) {
     return true;
 }
 
-/* In fp16 on the CPU; weights one update old where the recipe has them so, but for a head on the host. */
+/* On the reference; weights one update old where the recipe has them so, but for a head on the host. */
 static bool compare(
     const measured *m, const ane_recipe *recipe, const double *loss, json_t *row, ane_error *e) {
     const bool late = recipe && strcmp(recipe->weights, "baked-async") == 0;
-    const char *spec = late ? "cpu:precision=fp16,weights=late" : "cpu:precision=fp16";
+    char spec[96];
+    snprintf(spec, sizeof spec, "%s%s", ane_reference_spec(m->bench), late ? ",weights=late" : "");
     ane_training reference;
     double wanted[VERIFIED_STEPS], worst = 0;
     bool ok = ane_training_open(&reference, spec, &m->t.weights->config, m->t.batch, m->t.seq,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 enum { MOST_PORTS = 8 };
-static const char AGAINST[] = "cpu fp16";
 
 float *ane_buffer_copy(ane_buffer *b, ane_error *e) {
     int64_t n = mil_type_count(ane_buffer_type(b));
@@ -54,9 +53,10 @@ static bool bind_port(reference *r, const char *name, const mil_type *type, cons
            ane_bind(r->binding, name, b, 0, e);
 }
 
-static bool run_reference(reference *r, const mil_program *p, const float *const *inputs, ane_error *e) {
+static bool run_reference(
+    reference *r, const char *spec, const mil_program *p, const float *const *inputs, ane_error *e) {
     mil_type type;
-    r->device = ane_device_open("cpu:precision=fp16", e);
+    r->device = ane_device_open(spec, e);
     r->kernel = r->device ? ane_device_compile(r->device, p, NULL, e) : NULL;
     r->binding = r->kernel ? ane_binding_new(r->kernel, e) : NULL;
     if (!r->binding) return false;
@@ -78,16 +78,17 @@ static void free_reference(reference *r) {
     ane_device_close(r->device);
 }
 
-bool ane_check_output(const mil_program *p, const float *const *inputs, const float *y, double tolerance,
-    json_t *row, ane_error *e) {
+bool ane_check_output(const ane_bench *b, const mil_program *p, const float *const *inputs, const float *y,
+    double tolerance, json_t *row, ane_error *e) {
+    const char *against = ane_reference_spec(b);
     reference r = {0};
     float *wanted = NULL;
-    bool ok = run_reference(&r, p, inputs, e);
+    bool ok = run_reference(&r, against, p, inputs, e);
     if (ok) {
         ane_buffer *first = r.buffers[ane_kernel_inputs(r.kernel)];
         wanted = ane_buffer_copy(first, e);
         ok = wanted &&
-             ane_check_numbers(AGAINST, wanted, y, mil_type_count(ane_buffer_type(first)), tolerance, row, e);
+             ane_check_numbers(against, wanted, y, mil_type_count(ane_buffer_type(first)), tolerance, row, e);
     }
     free(wanted);
     free_reference(&r);

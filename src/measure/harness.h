@@ -29,12 +29,16 @@ struct ane_bench {
     char *spec;
     ane_bench_options options; /* with defaults filled in */
     ane_device *device;
-    ane_device *reference; /* cpu:precision=fp16; opened when it is wanted */
+    ane_device *reference; /* ane_reference_spec; opened when it is wanted */
     const ane_capabilities *capabilities;
     bool emulated;
     double peak_gflops; /* of the device: recorded for the chip, measured on the CPU; 0: unknown */
     json_t *results;
 };
+
+/* The device that says what large programs give. For the Neural Engine the CPU in fp16; for a CPU the same precision by other
+ * ways: plain vectors, and the library's products (for bf16 and int8: in fp32). */
+const char *ane_reference_spec(const ane_bench *b);
 
 /* ---- times ------------------------------------------------------------------------------------------------------- */
 
@@ -92,9 +96,8 @@ ane_binding *ane_trial_binding(ane_trial *t);
 /* Other numbers in all inputs, and NaN in all outputs: what is found there afterwards was computed from these. */
 bool ane_trial_refresh(ane_trial *t, uint64_t seed, ane_error *e);
 /* Run on the inputs as they are, or look at the outputs as they are (`run` false): compare with the reference, put
- * `verified` into the row; false with a report when it is wrong. The reference: the interpreter with fp16 rounding for small
- * programs, the CPU device in fp16 for large ones; a CPU's own results are compared with the interpreter or, for large
- * programs, with the other precision. */
+ * `verified` into the row; false with a report when it is wrong. The reference: the interpreter (for fp16 with every result
+ * rounded) for small programs, ane_reference_spec for large ones. */
 bool ane_trial_verify(ane_trial *t, bool run, json_t *row, ane_error *e);
 /* Run on the same inputs and give the relative error against the reference of another program with the same ports: what
  * quantization costs. */

@@ -150,7 +150,7 @@ static bool verify(ane_raw *r, json_t *row, ane_error *e) {
     bool ok = from && ane_surface_unlock(r->out, true, e);
     if (ok && !y) ok = ane_fail(e, ANE_ERROR_MEMORY, "raw program", "out of memory");
     const float *const inputs[] = {r->input};
-    ok = ok && ane_check_output(r->program, inputs, y, 0, row, e);
+    ok = ok && ane_check_output(r->bench, r->program, inputs, y, 0, row, e);
     free(y);
     return ok;
 }

@@ -52,13 +52,14 @@ static bool interpret(ane_trial *t, float *const *y, ane_error *e) {
 
 /* ---- by the CPU device ------------------------------------------------------------------------------------------- */
 
-/* In fp16; a device that is just that is compared with fp32. */
+const char *ane_reference_spec(const ane_bench *b) {
+    if (strcmp(b->capabilities->device, "cpu") != 0) return "cpu:precision=fp16";
+    return b->capabilities->precision == ANE_FP16 ? "cpu:precision=fp16,vectors=baseline,products=library"
+                                                  : "cpu:vectors=baseline,products=library";
+}
+
 static bool open_reference(ane_bench *b, ane_error *e) {
-    const ane_capabilities *c = b->capabilities;
-    bool same = strcmp(c->device, "cpu") == 0 && c->precision == ANE_FP16;
-    char spec[64];
-    snprintf(spec, sizeof spec, "cpu:threads=%d%s", c->threads, same ? "" : ",precision=fp16");
-    if (!b->reference) b->reference = ane_device_open(spec, e);
+    if (!b->reference) b->reference = ane_device_open(ane_reference_spec(b), e);
     return b->reference != NULL;
 }
 
@@ -95,8 +96,7 @@ bool ane_trial_reference(ane_trial *t, float *const *y, const char **against, an
         return interpret(t, y, e);
     }
     if (!open_reference(t->bench, e)) return false;
-    bool fp16 = ane_device_capabilities(t->bench->reference)->precision == ANE_FP16;
-    *against = fp16 ? "cpu fp16" : "cpu fp32";
+    *against = ane_reference_spec(t->bench);
     return compute(t, y, e);
 }
 
