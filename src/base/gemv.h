@@ -23,12 +23,12 @@ void ane_gemv_store(
 /* y[rows] (+)= M x[k]. */
 typedef struct ane_gemv {
     ane_gemv_format format;
+    bool add; /* to what is in y; else y is not read */
     const void *matrix;
     int64_t rows, k;
     const float *x;
     float *y;
     int64_t y_stride;
-    bool add; /* to what is in y; else y is not read */
 } ane_gemv;
 /* n of them, side by side. `vectors`: "avx512", "avx2", "baseline", NULL for the best that this processor has. */
 void ane_gemv_multiply(const ane_gemv *products, int n, const char *vectors, int threads);

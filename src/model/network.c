@@ -160,7 +160,8 @@ void ane_network_timers_reset(ane_network *n) {
 }
 
 double ane_network_product_flops(const ane_network *n) {
-    double flops = ane_stage_product_flops(n->head) * (n->columns / n->head_columns);
+    const int32_t chunks = n->columns / n->head_columns;
+    double flops = ane_stage_product_flops(n->head) * chunks;
     for (int i = 0; i < n->n_halves; i++) flops += ane_stage_product_flops(n->stages[i]);
     return flops;
 }

@@ -176,7 +176,7 @@ static void check_stored(ane_gemv_format format, int64_t rows, int64_t k) {
     void *stored = malloc((size_t)(rows * ane_gemv_row_bytes(format, k)));
     ane_gemv_store(format, stored, m, rows, k, 2);
     for (int s = 0; s < n_sets; s++) {
-        ane_gemv v = {format, stored, rows, k, x, s ? y : first, STRIDE, false};
+        ane_gemv v = {format, false, stored, rows, k, x, s ? y : first, STRIDE};
         ane_gemv_multiply(&v, 1, names[s], 2);
         for (int64_t r = 0; r < rows; r++) {
             double sum = 0, bound = 1e-6 * (double)(k + 4);
@@ -213,7 +213,7 @@ static void test_gemv_int8_extremes(void **state) {
     float *m = filled(&rng, (int64_t)ROWS * K), *x = filled(&rng, K), y[ROWS];
     void *stored = malloc((size_t)(ROWS * ane_gemv_row_bytes(ANE_GEMV_INT8, K)));
     ane_gemv_store(ANE_GEMV_INT8, stored, m, ROWS, K, 1);
-    const ane_gemv v = {ANE_GEMV_INT8, stored, ROWS, K, x, y, 1, false};
+    const ane_gemv v = {ANE_GEMV_INT8, false, stored, ROWS, K, x, y, 1};
     const ane_gemv_kernels *sets[3];
     const char *names[3];
     for (int s = 0, n = loops(sets, names); s < n; s++) {

@@ -79,7 +79,7 @@ static bool run_cached(const void *data, const cpu_run *r, ane_error *e) {
 static void describe_cached(const void *data, char *text, size_t size) {
     const cpu_cached *c = data;
     snprintf(text, size, "%lld heads (%lld of keys) of %lld, up to %lld%s positions before",
-        (long long)(c->groups * c->group), (long long)c->groups, (long long)c->size, (long long)c->room,
+        (long long)c->groups * c->group, (long long)c->groups, (long long)c->size, (long long)c->room,
         c->format == ANE_GEMV_BF16 ? " bf16" : "");
 }
 
