@@ -214,6 +214,22 @@ int cli_bench_run(const cli_args *args, const char *name, ane_error *e) {
     return ok && !failed ? CLI_OK : CLI_FAILED;
 }
 
+static const char *first_given(const cli_args *args, const char *const *names) {
+    while (*names && !cli_given(args, *names)) names++;
+    return *names;
+}
+
+int cli_bench_one_or_run(const cli_args *args, const char *name, const char *const *own,
+    int (*one)(const cli_args *args, ane_error *e), ane_error *e) {
+    static const char *const cases[] = {"out", "recorded", "compare", "quick", "case", "time", "ci", NULL};
+    const char *of_one = first_given(args, own), *of_cases = first_given(args, cases);
+    if (!of_one) return cli_bench_run(args, name, e);
+    if (!of_cases) return one(args, e);
+    cli_usage_error(
+        e, args->command->name, "--%s times one, --%s is for the benchmark's cases", of_one, of_cases);
+    return CLI_USAGE;
+}
+
 static int run(const cli_args *args, ane_error *e) {
     if (args->n_words > 0) return cli_bench_run(args, args->words[0], e);
     list();

@@ -1,5 +1,6 @@
 /* bench_generate.c - `anemone bench generate`: a prompt in one go and tokens one by one, against the processor's peak and
  * the memory's speed. */
+#include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 
@@ -184,7 +185,7 @@ static void print_result(const json_t *o) {
         number(o, "first_ms"));
 }
 
-static int run(const cli_args *args, ane_error *e) {
+static int run_one(const cli_args *args, ane_error *e) {
     bench b = {0};
     bool ok = open_bench(args, &b, e) && run_all(&b, e);
     if (ok) {
@@ -197,6 +198,11 @@ static int run(const cli_args *args, ane_error *e) {
     }
     free_bench(&b);
     return ok ? CLI_OK : CLI_FAILED;
+}
+
+static int run(const cli_args *args, ane_error *e) {
+    static const char *const own[] = {"model", "prompt", "tokens", "repeat", NULL};
+    return cli_bench_one_or_run(args, "generate", own, run_one, e);
 }
 
 static const cli_option options[] = {
@@ -227,23 +233,27 @@ static const cli_option options[] = {
         .fallback = "3",
         CLI_BETWEEN(1, 1000),
         .help = "sequences that are timed, behind one that is not"},
-    {.name = "json", .kind = CLI_FLAG, .help = "print one JSON object"},
+    CLI_BENCH_OPTIONS,
     CLI_DEVICE_OPTIONS,
     {0},
 };
 
 const cli_command cli_bench_generate = {
     .name = "bench generate",
-    .summary = "time prompts and decoding against peak and memory",
-    .synopsis = (const char *const[]){"[--model MODEL] [options]", NULL},
+    .summary = "time prompts and decoding: against peak and memory, or the benchmark's cases",
+    .synopsis = (const char *const[]){"[options]", "--model MODEL [options]", NULL},
     .description =
-        "Medians. Decoding is bound by reading every weight once for a token: GB/s are of weights alone (the "
+        "Without options of its own, the benchmark's cases. With one of them (--model, --prompt, --tokens, "
+        "--repeat), medians of one. Decoding is bound by reading every weight once for a token: GB/s are of "
+        "weights alone (the "
         "key "
         "and value cache comes on top), beside what the same threads read of an array as large, measured "
         "between the sequences. Operations of the "
         "prompt are 2 per multiply-add of every product, attention to what is before a token included.",
     .options = options,
     .examples = (const char *const[]){"anemone bench generate --model stories110m --precision bf16",
-        "decode and prefill of 110 million weights of two bytes", NULL},
+        "decode and prefill of 110 million weights of two bytes",
+        "anemone bench generate --device ane:emulator,chip=m5", "the benchmark's cases on an emulated chip",
+        NULL},
     .run = run,
 };

@@ -172,24 +172,10 @@ static int run_one(const cli_args *args, ane_error *e) {
     return ok ? CLI_OK : CLI_FAILED;
 }
 
-/* Options that ask for one step, timed; without any, the benchmark's cases are. */
-static const char *const own[] = {
-    "model", "batch", "seq", "steps", "profile", "recipe", "weights", "head", "norms-backward", "dw"};
-static const char *const others[] = {"out", "recorded", "compare", "quick", "case", "time", "ci"};
-
-static const char *first_given(const cli_args *args, const char *const *names, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (cli_given(args, names[i])) return names[i];
-    return NULL;
-}
-
 static int run(const cli_args *args, ane_error *e) {
-    const char *step = first_given(args, own, sizeof own / sizeof *own);
-    const char *cases = first_given(args, others, sizeof others / sizeof *others);
-    if (!step) return cli_bench_run(args, "train", e);
-    if (!cases) return run_one(args, e);
-    cli_usage_error(e, "bench train", "--%s times one step, --%s is for the benchmark's cases", step, cases);
-    return CLI_USAGE;
+    static const char *const own[] = {"model", "batch", "seq", "steps", "profile", "recipe", "weights",
+        "head", "norms-backward", "dw", NULL};
+    return cli_bench_one_or_run(args, "train", own, run_one, e);
 }
 
 static const cli_option options[] = {

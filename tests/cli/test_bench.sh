@@ -29,6 +29,14 @@ echo 'x' >"$folder/b.json"
 fails 1 'expected JSON' bench quant --quick -o "$folder/b.json"
 fails 1 'no case' bench quant --case nothing
 
+# Commands that time one thing of their own kind, too: their own options ask for it.
+succeeds bench generate --quick --time 0.01
+prints '1 measured, 0 failed, 0 skipped'
+succeeds bench generate --model stories260k --prompt 2 --tokens 2 --repeat 1
+prints 'decode'
+fails 2 '--model times one, --quick is for the benchmark' bench generate --model stories260k --quick
+fails 2 '--steps times one, --out is for the benchmark' bench train --steps 1 -o "$folder/d.json"
+
 # The emulated engine: modelled, and on in a new process when one is used up.
 anemone info --device ane:emulator,selftest=off
 [ "$status" -eq 0 ] || exit 0
