@@ -89,6 +89,13 @@ static bool limit_tokens(const cli_args *args, session *s, ane_error *e) {
     return true;
 }
 
+/* Other precisions than fp32 keep copies of their own, and read the weights once. */
+static bool load(session *s, const char *model, ane_error *e) {
+    bool once = ane_device_capabilities(s->device)->precision != ANE_FP32;
+    s->weights = once ? ane_weights_map(model, e) : ane_weights_load(model, e);
+    return s->weights != NULL;
+}
+
 static bool open_session(const cli_args *args, session *s, ane_error *e) {
     const char *model = cli_string(args, "model");
     s->ids = cli_flag(args, "print-ids");
@@ -96,8 +103,8 @@ static bool open_session(const cli_args *args, session *s, ane_error *e) {
     s->sampling = (ane_sampling){.temperature = cli_float(args, "temperature"),
         .top_k = (int32_t)cli_int(args, "top-k"),
         .top_p = cli_float(args, "top-p")};
-    s->weights = ane_weights_load(model, e);
-    if (!s->weights) return false;
+    s->device = cli_open_device(args, e);
+    if (!s->device || !load(s, model, e)) return false;
     bool needs_text = !cli_given(args, "prompt-ids") || !s->ids;
     if (needs_text || cli_given(args, "tokenizer")) {
         s->tokenizer =
@@ -105,8 +112,6 @@ static bool open_session(const cli_args *args, session *s, ane_error *e) {
         if (!s->tokenizer) return false;
     }
     if (!read_prompt(args, s, e) || !limit_tokens(args, s, e)) return false;
-    s->device = cli_open_device(args, e);
-    if (!s->device) return false;
     s->decoder = ane_decoder_new(s->device, s->weights, (int32_t)s->n_prompt + s->max_new, e);
     return s->decoder != NULL;
 }

@@ -53,7 +53,8 @@ typedef struct ane_weights {
     ane_tensor_info *tensors; /* embedding, layers in order, final norm, head (unless tied) */
     int64_t count;            /* floats in the block */
     float *data;
-    void *owner; /* private: a mapping or an allocation */
+    void *owner;                  /* private: the allocation that data lies in */
+    struct ane_safetensors *file; /* private: or the file, when it is mapped */
 } ane_weights;
 
 ane_weights *ane_weights_new(const ane_model_config *c, ane_error *e); /* zeros */
@@ -73,6 +74,9 @@ bool ane_weights_check_finite(const ane_weights *w, ane_error *e);
 /* Load whatever `path` is: a Hugging Face folder (config.json + model.safetensors, fp32, bf16 or fp16), a llama2.c
  * .bin, a run folder or a checkpoint folder of anemone (its newest valid checkpoint). */
 ane_weights *ane_weights_load(const char *path, ane_error *e);
+/* The same, only to be read: one safetensors file of fp32 is mapped, not copied; tensors then lie as they do in it, in pages
+ * that are slower to read than a copy's. For who reads them once, as devices of other precisions do. */
+ane_weights *ane_weights_map(const char *path, ane_error *e);
 bool ane_weights_load_config(ane_model_config *c, const char *path, ane_error *e); /* the shape alone */
 typedef enum ane_weight_format { ANE_FORMAT_HF, ANE_FORMAT_LLAMA2C } ane_weight_format;
 /* dtype: MIL_FP32, MIL_FP16 or MIL_BF16 (llama2.c: MIL_FP32 only). HF: `path` is a folder. */

@@ -34,7 +34,8 @@ typedef struct ane_gemv_kernels {
     void (*dots_int8)(          /* of one row or two */
         const ane_gemv_int8 *m, const ane_gemv_narrow *x, int64_t groups, int64_t rows, float *out);
     void (*narrow)(ane_gemv_narrow *to, const float *x, int64_t n);
-    ane_gemv_rows *many[ANE_GEMV_FLOATS];                       /* dots of many short rows */
+    void (*store[ANE_GEMV_FORMATS])(char *row, const float *x, int64_t n); /* but not of F32 */
+    ane_gemv_rows *many[ANE_GEMV_FLOATS];                                  /* dots of many short rows */
     ane_gemv_rows *sums[ANE_GEMV_FLOATS];                       /* out[n] = sum of x[i] times row i */
     void (*axpy)(float *y, float a, const float *x, int64_t n); /* y += a * x */
 } ane_gemv_kernels;

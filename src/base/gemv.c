@@ -4,7 +4,6 @@
 #include "base/half.h"
 #include "base/parallel.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { CHUNK = 1024 };
@@ -129,26 +128,8 @@ int64_t ane_gemv_row_bytes(ane_gemv_format format, int64_t k) {
                                      : groups * (ANE_GEMV_GROUP + (int64_t)sizeof(float));
 }
 
-/* 64 numbers, or as many as there are, and their scale. */
-static float quantize(int8_t *to, const float *x, int64_t n) {
-    float largest = 0;
-    for (int64_t i = 0; i < n; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-    float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
-    for (int64_t i = 0; i < n; i++) to[i] = (int8_t)lrintf(fminf(fmaxf(x[i] * inverse, -127), 127));
-    memset(to + n, 0, (size_t)(ANE_GEMV_GROUP - n));
-    return scale;
-}
-
-static void store_int8(char *to, const float *x, int64_t k) {
-    int64_t groups = (k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
-    for (int64_t g = 0; g < groups; g++) {
-        int64_t n = k - g * ANE_GEMV_GROUP < ANE_GEMV_GROUP ? k - g * ANE_GEMV_GROUP : ANE_GEMV_GROUP;
-        float scale = quantize((int8_t *)to + g * ANE_GEMV_GROUP, x + g * ANE_GEMV_GROUP, n);
-        memcpy(to + groups * ANE_GEMV_GROUP + g * (int64_t)sizeof scale, &scale, sizeof scale);
-    }
-}
-
 typedef struct store_job {
+    const ane_gemv_kernels *kernels;
     ane_gemv_format format;
     char *to;
     const float *matrix;
@@ -163,16 +144,14 @@ static void store_rows(void *context, int64_t begin, int64_t end) {
         const float *x = j->matrix + row * j->k;
         if (j->format == ANE_GEMV_F32)
             memcpy(to, x, (size_t)bytes);
-        else if (j->format == ANE_GEMV_BF16)
-            ane_bf16_array_from_f32((uint16_t *)(void *)to, x, (size_t)j->k);
         else
-            store_int8(to, x, j->k);
+            j->kernels->store[j->format](to, x, j->k);
     }
 }
 
 void ane_gemv_store(
     ane_gemv_format format, void *to, const float *matrix, int64_t rows, int64_t k, int threads) {
-    store_job j = {format, to, matrix, k};
+    store_job j = {kernels(NULL), format, to, matrix, k};
     ane_parallel_for(rows, 1 + 32768 / (k + 1), threads, store_rows, &j);
 }
 

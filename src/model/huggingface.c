@@ -200,19 +200,52 @@ static bool check_extras(const ane_weights *w, const shards *s, const char *fold
     return true;
 }
 
-static bool load_tensors(ane_weights *w, const shards *s, const char *folder, ane_error *e) {
-    if (!check_tensors(w, s, folder, e) || !ane_weights_allocate(w, e)) return false;
-    copy_tensors(w, s);
-    return check_extras(w, s, folder, e);
+/* One file, all of it fp32 and where floats can be read. */
+static bool can_map(const ane_weights *w, const shards *s) {
+    for (int i = 0; i < w->n_tensors; i++) {
+        const ane_safetensor *found = find(s, w->tensors[i].name);
+        if (found->type.dtype != MIL_FP32 || (uintptr_t)found->data % sizeof(float) != 0) return false;
+    }
+    return s->n == 1;
 }
 
-ane_weights *ane_huggingface_load(const char *folder, ane_error *e) {
+/* The tensors as they lie in the file, which the weights take over. */
+static void map_tensors(ane_weights *w, shards *s) {
+    const float *first = (const float *)find(s, w->tensors[0].name)->data;
+    for (int i = 0; i < w->n_tensors; i++) {
+        const float *data = (const float *)find(s, w->tensors[i].name)->data;
+        if (data < first) first = data;
+    }
+    w->data = (float *)(uintptr_t)first; /* only read */
+    w->count = 0;
+    for (int i = 0; i < w->n_tensors; i++) {
+        ane_tensor_info *t = &w->tensors[i];
+        t->offset = (const float *)find(s, t->name)->data - first;
+        if (t->offset + t->count > w->count) w->count = t->offset + t->count;
+    }
+}
+
+static bool load_tensors(ane_weights *w, shards *s, bool mapped, const char *folder, ane_error *e) {
+    if (!check_tensors(w, s, folder, e)) return false;
+    mapped = mapped && can_map(w, s);
+    if (mapped)
+        map_tensors(w, s);
+    else if (ane_weights_allocate(w, e))
+        copy_tensors(w, s);
+    else
+        return false;
+    if (!check_extras(w, s, folder, e)) return false;
+    if (mapped) w->file = s->files[0], s->files[0] = NULL;
+    return true;
+}
+
+ane_weights *ane_huggingface_load(const char *folder, bool mapped, ane_error *e) {
     ane_model_config c;
     if (!ane_weights_load_config(&c, folder, e)) return NULL;
     shards *s = open_shards(folder, e);
     if (!s) return NULL;
     ane_weights *w = ane_weights_layout(&c, e);
-    bool ok = w && load_tensors(w, s, folder, e);
+    bool ok = w && load_tensors(w, s, mapped, folder, e);
     close_shards(s);
     if (ok) return w;
     ane_weights_free(w);

@@ -44,7 +44,8 @@ bool ane_llama_norm(mil_program *p, const ane_model_config *c, int32_t columns, 
 
 /* ---- file formats -------------------------------------------------------------------------------------- */
 
-ane_weights *ane_huggingface_load(const char *folder, ane_error *e);
+/* `mapped`: where that can be, for reading alone. */
+ane_weights *ane_huggingface_load(const char *folder, bool mapped, ane_error *e);
 bool ane_huggingface_save(const ane_weights *w, const char *folder, mil_dtype dtype, ane_error *e);
 
 bool ane_llama2c_config(ane_model_config *c, const char *path, ane_error *e);

@@ -104,13 +104,21 @@ bool ane_weights_load_config(ane_model_config *c, const char *path, ane_error *e
     return ok;
 }
 
-ane_weights *ane_weights_load(const char *path, ane_error *e) {
+static ane_weights *load(const char *path, bool mapped, ane_error *e) {
     if (!check_exists(path, e)) return NULL;
     if (!ane_is_folder(path)) return ane_llama2c_load(path, e);
     char *folder = model_folder(path, e);
-    ane_weights *w = folder ? ane_huggingface_load(folder, e) : NULL;
+    ane_weights *w = folder ? ane_huggingface_load(folder, mapped, e) : NULL;
     free(folder);
     return w;
+}
+
+ane_weights *ane_weights_load(const char *path, ane_error *e) {
+    return load(path, false, e);
+}
+
+ane_weights *ane_weights_map(const char *path, ane_error *e) {
+    return load(path, true, e);
 }
 
 bool ane_weights_save(

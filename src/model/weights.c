@@ -94,6 +94,7 @@ ane_weights *ane_weights_new(const ane_model_config *c, ane_error *e) {
 void ane_weights_free(ane_weights *w) {
     if (!w) return;
     free(w->owner);
+    ane_safetensors_close(w->file);
     free(w->tensors);
     free(w);
 }

@@ -138,6 +138,30 @@ static void huggingface_round_trip(void **state) {
     }
 }
 
+/* Mapped: the same numbers wherever they lie; what is not fp32 is copied after all. */
+static void huggingface_mapped(void **state) {
+    (void)state;
+    const mil_dtype dtypes[] = {MIL_FP32, MIL_BF16};
+    for (int tied = 0; tied < 2; tied++)
+        for (int d = 0; d < 2; d++) {
+            ane_error e = {0};
+            ane_weights *w = tiny(tied);
+            assert_ok(ane_weights_save(w, in_folder("mapped"), ANE_FORMAT_HF, dtypes[d], &e), &e);
+            ane_weights *copy = ane_weights_load(in_folder("mapped"), &e),
+                        *map = ane_weights_map(in_folder("mapped"), &e);
+            assert_ok(copy && map, &e);
+            assert_true((map->owner == NULL) == (dtypes[d] == MIL_FP32));
+            assert_int_equal(map->n_tensors, copy->n_tensors);
+            for (int i = 0; i < copy->n_tensors; i++)
+                assert_memory_equal(map->data + map->tensors[i].offset, copy->data + copy->tensors[i].offset,
+                    sizeof(float) * (size_t)copy->tensors[i].count);
+            assert_ok(ane_weights_save(map, in_folder("again"), ANE_FORMAT_HF, MIL_FP16, &e), &e);
+            ane_weights_free(w);
+            ane_weights_free(copy);
+            ane_weights_free(map);
+        }
+}
+
 /* Narrow formats round once; what was rounded stays as it is. */
 static void narrow_round_trip(void **state) {
     (void)state;
@@ -407,6 +431,7 @@ int main(void) {
         cmocka_unit_test(llama2c_round_trip),
         cmocka_unit_test(llama2c_row_order),
         cmocka_unit_test(huggingface_round_trip),
+        cmocka_unit_test(huggingface_mapped),
         cmocka_unit_test(narrow_round_trip),
         cmocka_unit_test(real_checkpoint),
         cmocka_unit_test(newest_checkpoint),
