@@ -110,3 +110,17 @@ double ane_peak_flops(int threads) {
     free((void *)b.results);
     return best;
 }
+
+double ane_peak_undisturbed_flops(void) {
+    const unit u = best_unit();
+    volatile float result;
+    double best = 0;
+    for (int i = 0; i < BURSTS; i++) {
+        double start = ane_thread_clock_ms();
+        result = u.burn(ROUNDS);
+        double rate = 1e3 * 2.0 * ROUNDS * CHAINS * u.lanes / (ane_thread_clock_ms() - start);
+        if (rate > best) best = rate;
+    }
+    (void)result;
+    return best;
+}

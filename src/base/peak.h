@@ -7,6 +7,8 @@
 /* fp32 operations a second (2 per multiply-add) that `threads` threads reach together when everything is in
  * registers; the best of a few bursts, about 50 ms in all. */
 double ane_peak_flops(int threads);
+/* The same of one thread by the time that it had the processor: no lower when others are busy. */
+double ane_peak_undisturbed_flops(void);
 /* The same for products of bf16 numbers added up in fp32, by dot products in vectors; where there are none, by fp32's. */
 double ane_peak_bf16_flops(int threads);
 /* The same by matrix tiles (AMX); 0 where there are none. */

@@ -327,6 +327,8 @@ static double fp16_unit(double x) {
 static int64_t compare_fp16(compare_run *r, const example *x, int64_t *total) {
     ane_error e = {0};
     int64_t differing = 0;
+    for (int i = 0; i < COMPARE_PORTS; i++) free(r->outputs[i].data);
+    memset(r->outputs, 0, sizeof r->outputs);
     assert_ok(mil_evaluate(
                   r->f, MIL_ROUND_FP16, r->inputs, ane_kernel_weights(r->kernel), r->params, r->outputs, &e),
         &e);

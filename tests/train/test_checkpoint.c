@@ -7,6 +7,7 @@
 #include "train/checkpoint.h"
 
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,12 @@ static void expect_equal(const ane_weights *a, const ane_weights *b) {
     assert_memory_equal(a->data, b->data, (size_t)a->count * sizeof(float));
 }
 
+/* Not the bytes between the members. */
+static void expect_same_state(const ane_train_state *a, const ane_train_state *b) {
+    assert_memory_equal(a, b, offsetof(ane_train_state, owes));
+    assert_int_equal(a->owes, b->owes);
+}
+
 static void test_round_trip(void **state) {
     (void)state;
     const char *run = run_folder();
@@ -130,7 +137,7 @@ static void test_round_trip(void **state) {
     char *path = ane_checkpoint_newest(run, NULL, NULL, &e);
     assert_ok(path, &e);
     assert_ok(ane_checkpoint_load(path, &y.state, y.w, y.o, &e), &e);
-    assert_memory_equal(&x.state, &y.state, sizeof x.state);
+    expect_same_state(&x.state, &y.state);
     expect_equal(x.w, y.w);
     expect_equal(x.o->m, y.o->m);
     expect_equal(x.o->v, y.o->v);
