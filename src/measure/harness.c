@@ -2,7 +2,6 @@
 #include "measure/harness.h"
 
 #include "base/nearest.h"
-#include "base/peak.h"
 #include "measure/results.h"
 
 #include <stdlib.h>
@@ -72,7 +71,7 @@ static void learn(ane_bench *b) {
     b->emulated = strstr(b->spec, ":emulator") != NULL;
     b->peak_gflops = b->capabilities->device_gflops;
     if (strcmp(b->capabilities->device, "cpu") == 0)
-        b->peak_gflops = ane_peak_flops(b->capabilities->threads) * 1e-9;
+        b->peak_gflops = ane_bench_cpu_peak(b->capabilities->threads);
 }
 
 ane_bench *ane_bench_open(

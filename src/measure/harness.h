@@ -36,6 +36,10 @@ struct ane_bench {
     json_t *results;
 };
 
+/* GFLOP/s of so many threads in fp32: together by the clock, or, where others kept the processor busy meanwhile, of one by the
+ * time that it had it, times their number. */
+double ane_bench_cpu_peak(int threads);
+
 /* The device that says what large programs give. For the Neural Engine the CPU in fp16; for a CPU the same precision by other
  * ways: plain vectors, and the library's products (for bf16 and int8: in fp32). */
 const char *ane_reference_spec(const ane_bench *b);

@@ -31,13 +31,16 @@ double ane_bench_bound_ms(const ane_bench *b, const ane_subject *s) {
     return fmax(arithmetic, fmax(memory, dispatch));
 }
 
-/* A CPU's peak is measured when the benchmark is opened: where others kept the processor busy just then, it is too low, and
- * honest times look impossible. Before one is refused it is measured again, by the time that a thread really had. */
+double ane_bench_cpu_peak(int threads) {
+    return 1e-9 * fmax(ane_peak_flops(threads), threads * ane_peak_undisturbed_flops());
+}
+
+/* A CPU's peak is measured when the benchmark is opened. Before a time is refused it is measured again. */
 static bool is_possible(ane_bench *b, const ane_subject *s, double ms) {
     if (!isfinite(ms) || ms < 0) return false;
     if (ms >= ane_bench_bound_ms(b, s)) return true;
     if (strcmp(b->capabilities->device, "cpu") != 0) return false;
-    b->peak_gflops = fmax(b->peak_gflops, b->capabilities->threads * ane_peak_undisturbed_flops() * 1e-9);
+    b->peak_gflops = fmax(b->peak_gflops, ane_bench_cpu_peak(b->capabilities->threads));
     return ms >= ane_bench_bound_ms(b, s);
 }
 
