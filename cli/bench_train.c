@@ -37,6 +37,8 @@ static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
     ane_placement placement;
     b->steps = cli_int(args, "steps");
     if (!ane_model_preset(&c, cli_string(args, "model"), e)) return false;
+    const int32_t seq = (int32_t)cli_int(args, "seq");
+    if (c.max_seq < seq) c.max_seq = seq; /* what is timed has no weights that were made for fewer */
     if (!cli_read_placement(args, &placement, &weights, e) ||
         !cli_device_spec(args, weights, spec, sizeof spec, e) ||
         (cli_flag(args, "profile") && !cli_profile_spec(spec, sizeof spec, e)))
@@ -45,8 +47,7 @@ static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
         b->ms[i] = calloc((size_t)b->steps, sizeof(double));
         if (!b->ms[i]) return ane_fail(e, ANE_ERROR_MEMORY, NULL, "out of memory");
     }
-    return ane_training_open(
-        &b->t, spec, &c, (int32_t)cli_int(args, "batch"), (int32_t)cli_int(args, "seq"), &placement, e);
+    return ane_training_open(&b->t, spec, &c, (int32_t)cli_int(args, "batch"), seq, &placement, e);
 }
 
 static bool run_step(bench *b, ane_network_timers *timers, double ms[N_TIMES], ane_error *e) {
