@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Of the loss: with a constant learning rate from the first step on, gradients of 256 times as much overflow after some. */
+/* The learning rate is the same from the first step on, and gradients grow with it: at a loss scale of 256 they overflowed. */
 static const double SCALE_FP16 = 8, LEARNING_RATE = 5e-4;
 
 void ane_training_close(ane_training *t) {
