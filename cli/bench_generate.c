@@ -3,6 +3,7 @@
 #include "cli/bench.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/profile.h"
 
 #include "anemone/generate.h"
 #include "base/clock.h"
@@ -21,10 +22,11 @@ typedef struct bench {
     int32_t prompt, tokens, repeat;
     int32_t *ids;
     float *logits;
-    double load_ms, first_ms;             /* weights; then the first call, in which things are made */
-    double *prompt_ms, *token_ms;         /* [repeat], [repeat * tokens] */
-    double matrix_bytes, position_bytes;  /* read for a token: weights; for every position before it */
-    double prompt_flops, peak, bandwidth; /* of products; measured now */
+    double load_ms, first_ms;               /* weights; then the first call, in which things are made */
+    double *prompt_ms, *token_ms;           /* [repeat], [repeat * tokens] */
+    double matrix_bytes, position_bytes;    /* read for a token: weights; for every position before it */
+    double prompt_flops, peak, bandwidth;   /* of products; measured now */
+    json_t *prompt_profile, *token_profile; /* NULL unless asked for */
 } bench;
 
 static void free_bench(bench *b) {
@@ -35,6 +37,8 @@ static void free_bench(bench *b) {
     free(b->logits);
     free(b->prompt_ms);
     free(b->token_ms);
+    json_decref(b->prompt_profile);
+    json_decref(b->token_profile);
 }
 
 /* ---- what must be done ------------------------------------------------------------------------------------------- */
@@ -89,11 +93,20 @@ static bool load(const cli_args *args, bench *b, ane_error *e) {
     return b->weights != NULL;
 }
 
+static bool open_device(const cli_args *args, bench *b, ane_error *e) {
+    char spec[640];
+    if (!cli_flag(args, "profile")) return (b->device = cli_open_device(args, e)) != NULL;
+    if (!cli_device_spec(args, NULL, spec, sizeof spec, e) || !cli_profile_spec(spec, sizeof spec, e))
+        return false;
+    cli_place_threads(args);
+    return (b->device = ane_device_open(spec, e)) != NULL;
+}
+
 static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
     b->prompt = (int32_t)cli_int(args, "prompt");
     b->tokens = (int32_t)cli_int(args, "tokens");
     b->repeat = (int32_t)cli_int(args, "repeat");
-    if (!load(args, b, e) || !(b->device = cli_open_device(args, e))) return false;
+    if (!load(args, b, e) || !open_device(args, b, e)) return false;
     int32_t vocab = b->weights->config.vocab_size;
     size_t positions = (size_t)b->prompt + (size_t)b->tokens;
     b->ids = calloc(positions, sizeof *b->ids);
@@ -112,25 +125,48 @@ static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
     return ok;
 }
 
-/* One sequence: its prompt, then its tokens. `round` -1 is not kept: passes are made in it. */
-static bool run_sequence(bench *b, int32_t round, ane_error *e) {
+/* Prompt and tokens of one sequence; their times where they are kept, else NULL. */
+static bool run_prompt(bench *b, double *ms, ane_error *e) {
     ane_decoder_reset(b->decoder);
     double start = ane_clock_ms();
     if (!ane_decoder_feed(b->decoder, b->prompt, b->ids, b->logits, e)) return false;
-    if (round >= 0) b->prompt_ms[round] = ane_clock_ms() - start;
+    if (ms) *ms = ane_clock_ms() - start;
+    return true;
+}
+
+static bool run_tokens(bench *b, double *ms, ane_error *e) {
     for (int32_t i = 0; i < b->tokens; i++) {
-        start = ane_clock_ms();
+        double start = ane_clock_ms();
         if (!ane_decoder_feed(b->decoder, 1, &b->ids[b->prompt + i], b->logits, e)) return false;
-        if (round >= 0) b->token_ms[round * b->tokens + i] = ane_clock_ms() - start;
+        if (ms) ms[i] = ane_clock_ms() - start;
     }
     return true;
 }
 
+/* What the device's plans do for a prompt, and for a token: `repeat` sequences more, the machine measured behind them. */
+static bool profile_all(bench *b, ane_error *e) {
+    double prompt = 0, tokens = 0, start;
+    int64_t n = b->repeat;
+    for (int32_t i = -1; i < b->repeat; i++) {
+        double ms;
+        if (i <= 0) ane_device_profile_reset(b->device);
+        if (!run_prompt(b, &ms, e)) return false;
+        if (i >= 0) prompt += ms / (double)n;
+    }
+    if (!(b->prompt_profile = cli_profile(b->device, n, prompt, 0, NULL, e))) return false;
+    ane_device_profile_reset(b->device);
+    start = ane_clock_ms();
+    if (!run_tokens(b, NULL, e)) return false;
+    tokens = (ane_clock_ms() - start) / b->tokens;
+    return (b->token_profile = cli_profile(b->device, b->tokens, tokens, 0, NULL, e)) != NULL;
+}
+
 static bool run_all(bench *b, ane_error *e) {
-    if (!run_sequence(b, -1, e)) return false;
+    if (!run_prompt(b, NULL, e) || !run_tokens(b, NULL, e)) return false; /* in which passes are made */
     for (int32_t i = 0; i < b->repeat; i++) {
         measure_machine(b);
-        if (!run_sequence(b, i, e)) return false;
+        if (!run_prompt(b, &b->prompt_ms[i], e) || !run_tokens(b, &b->token_ms[i * b->tokens], e))
+            return false;
     }
     return true;
 }
@@ -162,6 +198,9 @@ static json_t *result(const cli_args *args, bench *b) {
         {"decode_of_bandwidth", 1e9 * gbs / b->bandwidth}};
     for (size_t i = 0; o && i < sizeof numbers / sizeof *numbers; i++)
         json_object_set_new(o, numbers[i].name, json_real(numbers[i].value));
+    if (b->prompt_profile)
+        json_object_set_new(
+            o, "profile", json_pack("{s:O, s:O}", "prompt", b->prompt_profile, "token", b->token_profile));
     return o;
 }
 
@@ -183,11 +222,15 @@ static void print_result(const json_t *o) {
         number(o, "read_gbs"));
     printf("  weights loaded or made in %.0f ms, first prompt in %.0f ms more\n", number(o, "load_ms"),
         number(o, "first_ms"));
+    const json_t *profile = json_object_get(o, "profile");
+    if (!profile) return;
+    cli_profile_print(json_object_get(profile, "prompt"), "prompt");
+    cli_profile_print(json_object_get(profile, "token"), "token");
 }
 
 static int run_one(const cli_args *args, ane_error *e) {
     bench b = {0};
-    bool ok = open_bench(args, &b, e) && run_all(&b, e);
+    bool ok = open_bench(args, &b, e) && run_all(&b, e) && (!cli_flag(args, "profile") || profile_all(&b, e));
     if (ok) {
         json_t *o = result(args, &b);
         if (!cli_flag(args, "json"))
@@ -201,7 +244,7 @@ static int run_one(const cli_args *args, ane_error *e) {
 }
 
 static int run(const cli_args *args, ane_error *e) {
-    static const char *const own[] = {"model", "prompt", "tokens", "repeat", NULL};
+    static const char *const own[] = {"model", "prompt", "tokens", "repeat", "profile", NULL};
     return cli_bench_one_or_run(args, "generate", own, run_one, e);
 }
 
@@ -233,6 +276,9 @@ static const cli_option options[] = {
         .fallback = "3",
         CLI_BETWEEN(1, 1000),
         .help = "sequences that are timed, behind one that is not"},
+    {.name = "profile",
+        .kind = CLI_FLAG,
+        .help = "every step of the device's plans against its own bound, sorted by time lost (CPU)"},
     CLI_BENCH_OPTIONS,
     CLI_DEVICE_OPTIONS,
     {0},
@@ -244,7 +290,8 @@ const cli_command cli_bench_generate = {
     .synopsis = (const char *const[]){"[options]", "--model MODEL [options]", NULL},
     .description =
         "Without options of its own, the benchmark's cases. With one of them (--model, --prompt, --tokens, "
-        "--repeat), medians of one. Decoding is bound by reading every weight once for a token: GB/s are of "
+        "--repeat, --profile), medians of one. Decoding is bound by reading every weight once for a token: "
+        "GB/s are of "
         "weights alone (the "
         "key "
         "and value cache comes on top), beside what the same threads read of an array as large, measured "

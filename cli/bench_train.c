@@ -161,7 +161,7 @@ static int run_one(const cli_args *args, ane_error *e) {
         json_t *o = result(args, &b);
         if (!cli_flag(args, "json")) {
             print_result(o);
-            if (steps) cli_profile_print(steps);
+            if (steps) cli_profile_print(steps, "training step");
         } else {
             if (steps) json_object_set(o, "profile", steps);
             cli_put_json(json_incref(o));

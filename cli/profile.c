@@ -1,4 +1,4 @@
-/* profile.c - `anemone bench train --profile`: every plan step against its own bound. */
+/* profile.c - `anemone bench train --profile`, `bench generate --profile`: every plan step against its own bound. */
 #include "cli/profile.h"
 
 #include "cli/common.h"
@@ -24,7 +24,7 @@ bool cli_profile_spec(char *spec, size_t size, ane_error *e) {
 typedef struct row {
     char what[192];
     const char *kind;
-    double runs, flops, bytes, ms, bound_ms; /* per training step */
+    double runs, flops, bytes, ms, bound_ms; /* per training step, prompt or token */
 } row;
 
 static int by_loss(const void *a, const void *b) {
@@ -76,13 +76,13 @@ static json_t *json_of(const row *rows, int n, double step_ms, double peak, doub
 /* The fastest way to multiply in the device's precision. */
 static double peak_of(const ane_device *d) {
     const ane_capabilities *c = ane_device_capabilities(d);
-    if (c->precision != ANE_BF16) return ane_peak_flops(c->threads);
+    if (c->precision != ANE_BF16 && c->precision != ANE_INT8) return ane_peak_flops(c->threads);
     double dots = ane_peak_bf16_flops(c->threads), tiles = ane_peak_tile_flops(c->threads);
     return tiles > dots ? tiles : dots;
 }
 
 json_t *cli_profile(
-    ane_device *d, int64_t steps, double step_ms, int n_host, const cli_host_work *host, ane_error *e) {
+    ane_device *d, int64_t count, double ms, int n_host, const cli_host_work *host, ane_error *e) {
     int threads = ane_device_capabilities(d)->threads, n = ane_device_profile(d, NULL, 0);
     double peak = peak_of(d), bandwidth = ane_peak_bandwidth(threads);
     ane_step_profile *profile = calloc((size_t)n + 1, sizeof *profile);
@@ -90,13 +90,13 @@ json_t *cli_profile(
     json_t *o = NULL;
     if (profile && rows && peak > 0 && bandwidth > 0) {
         ane_device_profile(d, profile, n);
-        n = fill_rows(rows, n, profile, steps, n_host, host);
+        n = fill_rows(rows, n, profile, count, n_host, host);
         for (int i = 0; i < n; i++) {
             double compute = 1e3 * rows[i].flops / peak, move = 1e3 * rows[i].bytes / bandwidth;
             rows[i].bound_ms = compute > move ? compute : move;
         }
         qsort(rows, (size_t)n, sizeof *rows, by_loss);
-        o = json_of(rows, n, step_ms, peak, bandwidth);
+        o = json_of(rows, n, ms, peak, bandwidth);
     }
     if (!o) ane_fail(e, ANE_ERROR_MEMORY, "--profile", "out of memory");
     free(profile);
@@ -108,11 +108,11 @@ static double real(const json_t *o, const char *key) {
     return json_number_value(json_object_get(o, key));
 }
 
-void cli_profile_print(const json_t *o) {
+void cli_profile_print(const json_t *o, const char *one) {
     size_t i;
     const json_t *r;
-    printf("\n  this machine now: %.0f GFLOP/s in products, %.1f GB/s; per training step:\n",
-        real(o, "peak_gflops"), real(o, "bandwidth_gbs"));
+    printf("\n  this machine now: %.0f GFLOP/s in products, %.1f GB/s; per %s:\n", real(o, "peak_gflops"),
+        real(o, "bandwidth_gbs"), one);
     printf("  %8s %8s %8s %5s %8s %7s  %s\n", "lost ms", "ms", "bound", "runs", "GFLOP/s", "GB/s", "step");
     json_array_foreach(json_object_get(o, "rows"), i, r) {
         double ms = real(r, "ms"), bound = real(r, "bound_ms");
@@ -121,6 +121,6 @@ void cli_profile_print(const json_t *o) {
             json_string_value(json_object_get(r, "what")));
     }
     double ms = real(o, "step_ms"), timed = real(o, "timed_ms"), bound = real(o, "bound_ms");
-    printf("  %8.2f %8.2f %8.2f  all of the step, of which %.2f ms outside of what is listed\n", ms - bound,
-        ms, bound, ms - timed);
+    printf("  %8.2f %8.2f %8.2f  all of the %s, of which %.2f ms outside of what is listed\n", ms - bound, ms,
+        bound, one, ms - timed);
 }

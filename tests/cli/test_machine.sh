@@ -38,6 +38,11 @@ for key in m n k ms gflops peak_gflops of_peak; do less 0 "$(number $key)" || fa
 for key in weight product precision kernel transpose_a transpose_b; do prints "\"$key\":"; done
 succeeds bench generate --model stories260k --prompt 40 --tokens 3 --repeat 2 --precision int8
 prints "of weights"
+succeeds bench generate --model stories260k --prompt 40 --tokens 3 --repeat 2 --precision bf16 --profile
+prints "per prompt"
+prints "per token"
+succeeds bench generate --model stories260k --prompt 40 --tokens 3 --repeat 2 --profile --json
+for key in prompt token rows bound_ms; do prints "\"$key\":"; done
 succeeds bench generate --model stories260k --prompt 2 --tokens 2 --repeat 1 --threads 1 --json
 for key in prompt_tokens new_tokens median tokens_per_second prompt_tokens_per_second peak_gflops read_gbs weight_gbs \
   decode_of_bandwidth prompt_of_peak load_ms first_ms; do
