@@ -2,10 +2,11 @@
 # flags go to these files alone.
 include(CheckCCompilerFlag)
 string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" ANEMONE_PROCESSOR)
-set(ANEMONE_AVX2_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_avx2.c ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx2.c)
-set(ANEMONE_AVX512_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_avx512.c
+set(ANEMONE_AVX2_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_avx2.c ${PROJECT_SOURCE_DIR}/src/base/gemv_int8_avx2.c
+  ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx2.c)
+set(ANEMONE_AVX512_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_avx512.c ${PROJECT_SOURCE_DIR}/src/base/gemv_int8_avx512.c
   ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx512.c ${PROJECT_SOURCE_DIR}/src/device/cpu/pairs_amx.c)
-set(ANEMONE_BASELINE_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_baseline.c
+set(ANEMONE_BASELINE_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_baseline.c ${PROJECT_SOURCE_DIR}/src/base/gemv_int8_baseline.c
   ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_baseline.c)
 set(ANEMONE_NEON_SOURCES ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_neon.c)
 set(ANEMONE_LOOP_FLAGS "-O3;-fno-semantic-interposition")
@@ -26,6 +27,8 @@ if(ANEMONE_PROCESSOR MATCHES "^(x86_64|amd64)$")
   # Kernels of products: what an older compiler has no instructions for is left out.
   set_source_files_properties(${PROJECT_SOURCE_DIR}/src/base/packed_avx512.c PROPERTIES
     COMPILE_OPTIONS "${ANEMONE_AVX512_FLAGS}")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/base/gemv_int8_avx512vnni.c PROPERTIES
+    COMPILE_OPTIONS "${ANEMONE_AVX512_FLAGS};-mavx512vnni")
   check_c_compiler_flag(-mavx512bf16 ANEMONE_HAS_AVX512BF16)
   check_c_compiler_flag(-mamx-bf16 ANEMONE_HAS_AMX)
   if(ANEMONE_HAS_AVX512BF16)
@@ -45,9 +48,9 @@ if(ANEMONE_PROCESSOR MATCHES "^(x86_64|amd64)$")
 elseif(ANEMONE_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set_source_files_properties(${ANEMONE_NEON_SOURCES} PROPERTIES COMPILE_OPTIONS "${ANEMONE_LOOP_FLAGS}")
   target_compile_definitions(anemone_objects PRIVATE ANEMONE_NEON_VECTORS)
-  set(ANEMONE_FOREIGN "_(avx(2|512|512bf16)|amx)\\.c$")
+  set(ANEMONE_FOREIGN "_(avx(2|512|512bf16|512vnni)|amx)\\.c$")
 else()
-  set(ANEMONE_FOREIGN "_(avx(2|512|512bf16)|amx|neon)\\.c$")
+  set(ANEMONE_FOREIGN "_(avx(2|512|512bf16|512vnni)|amx|neon)\\.c$")
 endif()
 # The files for other processors must not be compiled here at all.
 get_target_property(ANEMONE_ALL_SOURCES anemone_objects SOURCES)

@@ -10,18 +10,23 @@
 void ane_gemm_library_run(const ane_gemm *g, int threads);
 const char *ane_gemm_library_name(void);
 
-/* Groups of 64 numbers of an int8 matrix from some column on: of its first row, the next one is ld bytes behind it. */
-typedef struct ane_gemv_int8 {
-    const int8_t *numbers;
-    const char *scales; /* floats, at any address */
-    int64_t ld;
-} ane_gemv_int8;
+/* 64 numbers of 16 rows of an int8 matrix: four of a row beside four of the next, as w + 128. Those of rows that are not
+ * there are 128, their scales 0. The groups of a panel of rows lie behind each other, and the panels. */
+enum { ANE_GEMV_PANEL = 16 };
+typedef struct ane_gemv_panel {
+    uint8_t numbers[ANE_GEMV_GROUP / 4][ANE_GEMV_PANEL][4];
+    float scales[ANE_GEMV_PANEL];
+} ane_gemv_panel;
 
 /* A vector in groups of 64 as int16 with a scale each, the last group filled up with zeros. */
 enum { ANE_NARROW = 8192 }; /* numbers at a time */
 typedef struct ane_gemv_narrow {
-    int16_t numbers[ANE_NARROW];
+    union {
+        int16_t numbers[ANE_NARROW];
+        int8_t bytes[2 * ANE_NARROW]; /* the same for VNNI: the lower bytes of a group, then the upper ones */
+    };
     float scales[ANE_NARROW / ANE_GEMV_GROUP];
+    int32_t begin[ANE_NARROW / ANE_GEMV_GROUP]; /* of a group's sums: -128 times the sum of its numbers */
 } ane_gemv_narrow;
 
 /* What matrix-vector products are made of, once per instruction set (gemv.inc). */
@@ -31,16 +36,25 @@ enum { ANE_GEMV_FLOATS = ANE_GEMV_INT8 }; /* formats of numbers on their own */
 typedef struct ane_gemv_kernels {
     ane_gemv_rows
         *dots[ANE_GEMV_FLOATS]; /* out[i] = row i of the matrix times x[n]; rows are ld bytes apart */
-    void (*dots_int8)(          /* of one row or two */
-        const ane_gemv_int8 *m, const ane_gemv_narrow *x, int64_t groups, int64_t rows, float *out);
-    void (*narrow)(ane_gemv_narrow *to, const float *x, int64_t n);
-    void (*store[ANE_GEMV_FORMATS])(char *row, const float *x, int64_t n); /* but not of F32 */
-    ane_gemv_rows *many[ANE_GEMV_FLOATS];                                  /* dots of many short rows */
+    void (*store_bf16)(char *row, const float *x, int64_t n);
+    ane_gemv_rows *many[ANE_GEMV_FLOATS];                       /* dots of many short rows */
     ane_gemv_rows *sums[ANE_GEMV_FLOATS];                       /* out[n] = sum of x[i] times row i */
     void (*axpy)(float *y, float a, const float *x, int64_t n); /* y += a * x */
 } ane_gemv_kernels;
 
 extern const ane_gemv_kernels ane_gemv_baseline, ane_gemv_avx2, ane_gemv_avx512;
+
+/* The same of int8 matrices (gemv_int8.inc). */
+typedef struct ane_gemv_int8_kernels {
+    /* One panel of rows or two, `apart` groups from each other, times x: out[n][16]. */
+    void (*panels)(
+        const ane_gemv_panel *p, int64_t apart, const ane_gemv_narrow *x, int64_t groups, int n, float *out);
+    void (*narrow)(ane_gemv_narrow *to, const float *x, int64_t n);
+    void (*store)(ane_gemv_panel *to, const float *x, int64_t rows, int64_t k); /* up to 16 rows of k */
+} ane_gemv_int8_kernels;
+
+extern const ane_gemv_int8_kernels ane_gemv_int8_baseline, ane_gemv_int8_avx2, ane_gemv_int8_avx512,
+    ane_gemv_int8_avx512vnni;
 
 /* Products with m == 1 or n == 1, bound by reading the matrix once. */
 void ane_gemv_run(const ane_gemm *g, int threads);

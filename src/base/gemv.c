@@ -8,17 +8,46 @@
 
 enum { CHUNK = 1024 };
 
-static const ane_gemv_kernels *kernels(const char *vectors) {
+typedef enum level { BASELINE, AVX2, AVX512, AVX512_VNNI } level;
+
+/* The best that this processor has and `vectors` allows: "avx512" is with VNNI where there is, "avx512bw" without. */
+static level level_of(const char *vectors) {
 #if defined(ANEMONE_X86_VECTORS)
     bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx512 && (!vectors || strcmp(vectors, "avx512") == 0)) return &ane_gemv_avx512;
-    if (avx2 && (!vectors || strcmp(vectors, "avx2") == 0)) return &ane_gemv_avx2;
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
+         best = !vectors || strcmp(vectors, "avx512") == 0;
+    if (avx512 && best && __builtin_cpu_supports("avx512vnni")) return AVX512_VNNI;
+    if (avx512 && (best || strcmp(vectors, "avx512bw") == 0)) return AVX512;
+    if (avx2 && (!vectors || strcmp(vectors, "avx2") == 0)) return AVX2;
 #else
     (void)vectors;
 #endif
-    return &ane_gemv_baseline;
+    return BASELINE;
+}
+
+static const ane_gemv_kernels *kernels(const char *vectors) {
+    static const ane_gemv_kernels *const all[] = {
+        &ane_gemv_baseline,
+#if defined(ANEMONE_X86_VECTORS)
+        &ane_gemv_avx2,
+        &ane_gemv_avx512,
+        &ane_gemv_avx512
+#endif
+    };
+    return all[level_of(vectors)];
+}
+
+static const ane_gemv_int8_kernels *int8_kernels(const char *vectors) {
+    static const ane_gemv_int8_kernels *const all[] = {
+        &ane_gemv_int8_baseline,
+#if defined(ANEMONE_X86_VECTORS)
+        &ane_gemv_int8_avx2,
+        &ane_gemv_int8_avx512,
+        &ane_gemv_int8_avx512vnni
+#endif
+    };
+    return all[level_of(vectors)];
 }
 
 /* y[rows] = beta * y + alpha * M x, or the same with M transposed (fp32 alone). */
@@ -65,28 +94,6 @@ static void rows_by_dots(void *context, int64_t begin, int64_t end) {
     }
 }
 
-/* The same of int8 weights, times the vector in int16: sums of whole numbers, which are exact. */
-static void int8_rows(const gemv *v, int64_t begin, int64_t end) {
-    ane_gemv_narrow x;
-    float sums[2];
-    int64_t half = (end - begin) / 2, all_groups = (v->k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
-    for (int64_t l = 0; l < v->k; l += ANE_NARROW) {
-        int64_t n = v->k - l < ANE_NARROW ? v->k - l : ANE_NARROW,
-                groups = (n + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
-        v->kernels->narrow(&x, v->x + l, n);
-        for (int64_t i = 0; i < end - begin - half; i++) {
-            const char *row = (const char *)v->matrix + (begin + i) * v->row_bytes;
-            const ane_gemv_int8 m = {(const int8_t *)row + l,
-                row + all_groups * ANE_GEMV_GROUP + l / ANE_GEMV_GROUP * (int64_t)sizeof(float),
-                (end - begin - half) * v->row_bytes};
-            bool two = i < half;
-            v->kernels->dots_int8(&m, &x, groups, two ? 2 : 1, sums);
-            finish(v, begin + i, sums[0], l == 0);
-            if (two) finish(v, end - half + i, sums[1], l == 0);
-        }
-    }
-}
-
 static void columns_by_axpy(void *context, int64_t begin, int64_t end) {
     const gemv *v = context;
     float sum[CHUNK];
@@ -128,12 +135,24 @@ int64_t ane_gemv_row_bytes(ane_gemv_format format, int64_t k) {
                                      : groups * (ANE_GEMV_GROUP + (int64_t)sizeof(float));
 }
 
+static int64_t int8_panel_bytes(int64_t k) {
+    return (k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP * (int64_t)sizeof(ane_gemv_panel);
+}
+
+static int64_t panels_of(int64_t rows) {
+    return (rows + ANE_GEMV_PANEL - 1) / ANE_GEMV_PANEL;
+}
+
+int64_t ane_gemv_bytes(ane_gemv_format format, int64_t rows, int64_t k) {
+    return format == ANE_GEMV_INT8 ? panels_of(rows) * int8_panel_bytes(k)
+                                   : rows * ane_gemv_row_bytes(format, k);
+}
+
 typedef struct store_job {
-    const ane_gemv_kernels *kernels;
     ane_gemv_format format;
     char *to;
     const float *matrix;
-    int64_t k;
+    int64_t rows, k;
 } store_job;
 
 static void store_rows(void *context, int64_t begin, int64_t end) {
@@ -145,14 +164,26 @@ static void store_rows(void *context, int64_t begin, int64_t end) {
         if (j->format == ANE_GEMV_F32)
             memcpy(to, x, (size_t)bytes);
         else
-            j->kernels->store[j->format](to, x, j->k);
+            kernels(NULL)->store_bf16(to, x, j->k);
+    }
+}
+
+static void store_panels(void *context, int64_t begin, int64_t end) {
+    const store_job *j = context;
+    for (int64_t panel = begin; panel < end; panel++) {
+        int64_t row = panel * ANE_GEMV_PANEL, left = j->rows - row;
+        int8_kernels(NULL)->store((ane_gemv_panel *)(void *)(j->to + panel * int8_panel_bytes(j->k)),
+            j->matrix + row * j->k, left < ANE_GEMV_PANEL ? left : ANE_GEMV_PANEL, j->k);
     }
 }
 
 void ane_gemv_store(
     ane_gemv_format format, void *to, const float *matrix, int64_t rows, int64_t k, int threads) {
-    store_job j = {kernels(NULL), format, to, matrix, k};
-    ane_parallel_for(rows, 1 + 32768 / (k + 1), threads, store_rows, &j);
+    store_job j = {format, to, matrix, rows, k};
+    if (format == ANE_GEMV_INT8)
+        ane_parallel_for(panels_of(rows), 1 + 2048 / (k + 1), threads, store_panels, &j);
+    else
+        ane_parallel_for(rows, 1 + 32768 / (k + 1), threads, store_rows, &j);
 }
 
 /* Every thread's part of every product. */
@@ -160,18 +191,62 @@ typedef struct multiply_job {
     const ane_gemv *products;
     int n, parts;
     const ane_gemv_kernels *kernels;
+    const ane_gemv_int8_kernels *int8;
 } multiply_job;
+
+/* A vector as int8 matrices want it, kept for the next product with the same. */
+typedef struct narrowed {
+    const float *x;
+    int64_t n;
+    ane_gemv_narrow to;
+} narrowed;
+
+static const ane_gemv_narrow *narrow(
+    const ane_gemv_int8_kernels *kernels, narrowed *kept, const float *x, int64_t n) {
+    if (kept->x == x && kept->n == n) return &kept->to;
+    kernels->narrow(&kept->to, x, n);
+    kept->x = x, kept->n = n;
+    return &kept->to;
+}
+
+/* Rows of the panel whose products with columns from the l-th on are `sums`. */
+static void finish_panel(const gemv *v, int64_t panel, const float *sums, int64_t l) {
+    for (int64_t i = 0, row = panel * ANE_GEMV_PANEL; i < ANE_GEMV_PANEL && row + i < v->rows; i++)
+        finish(v, row + i, sums[i], l == 0);
+}
+
+/* Panels of an int8 matrix, in two streams as rows_by_dots has them. */
+static void int8_panels(const multiply_job *j, const gemv *v, int64_t begin, int64_t end, narrowed *x) {
+    float sums[2 * ANE_GEMV_PANEL];
+    int64_t half = (end - begin) / 2, apart = end - begin - half, bytes = int8_panel_bytes(v->k);
+    for (int64_t l = 0; l < v->k; l += ANE_NARROW) {
+        int64_t n = v->k - l < ANE_NARROW ? v->k - l : ANE_NARROW;
+        const ane_gemv_narrow *numbers = narrow(j->int8, x, v->x + l, n);
+        for (int64_t i = begin; i < begin + apart; i++) {
+            const void *panel = (const char *)v->matrix + i * bytes;
+            int both = i + apart < end ? 2 : 1;
+            j->int8->panels((const ane_gemv_panel *)panel + l / ANE_GEMV_GROUP,
+                apart * bytes / (int64_t)sizeof(ane_gemv_panel), numbers,
+                (n + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP, both, sums);
+            finish_panel(v, i, sums, l);
+            if (both == 2) finish_panel(v, i + apart, sums + ANE_GEMV_PANEL, l);
+        }
+    }
+}
 
 static void multiply_parts(void *context, int64_t begin, int64_t end) {
     const multiply_job *j = context;
+    narrowed x;
+    x.x = NULL;
     for (int64_t part = begin; part < end; part++)
         for (int i = 0; i < j->n; i++) {
             const ane_gemv *g = &j->products[i];
             gemv v = {j->kernels, g->format, true, g->rows, g->k, g->matrix, g->x,
                 ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
-            int64_t first = g->rows * part / j->parts, last = g->rows * (part + 1) / j->parts;
+            int64_t units = g->format == ANE_GEMV_INT8 ? panels_of(g->rows) : g->rows,
+                    first = units * part / j->parts, last = units * (part + 1) / j->parts;
             if (g->format == ANE_GEMV_INT8)
-                int8_rows(&v, first, last);
+                int8_panels(j, &v, first, last, &x);
             else
                 rows_by_dots(&v, first, last);
         }
@@ -180,7 +255,7 @@ static void multiply_parts(void *context, int64_t begin, int64_t end) {
 void ane_gemv_multiply(const ane_gemv *products, int n, const char *vectors, int threads) {
     double work = 0;
     for (int i = 0; i < n; i++) work += (double)products[i].rows * (double)products[i].k;
-    multiply_job j = {products, n, work < 32768 ? 1 : threads, kernels(vectors)};
+    multiply_job j = {products, n, work < 32768 ? 1 : threads, kernels(vectors), int8_kernels(vectors)};
     ane_parallel_for(j.parts, 1, threads, multiply_parts, &j);
 }
 

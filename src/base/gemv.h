@@ -14,8 +14,10 @@ typedef enum ane_gemv_format {
 
 enum { ANE_GEMV_GROUP = 64 };
 
-/* Bytes of one row of k numbers; rows lie behind each other. */
+/* Bytes of one row of k numbers; but for int8, of which 16 rows are interleaved, rows lie behind each other. */
 int64_t ane_gemv_row_bytes(ane_gemv_format format, int64_t k);
+/* Bytes of the whole matrix. */
+int64_t ane_gemv_bytes(ane_gemv_format format, int64_t rows, int64_t k);
 /* matrix[rows, k], packed, into the format. */
 void ane_gemv_store(
     ane_gemv_format format, void *to, const float *matrix, int64_t rows, int64_t k, int threads);

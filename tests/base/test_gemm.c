@@ -123,22 +123,23 @@ static void test_inside_parallel_for(void **state) {
 }
 
 /* Every set of matrix-vector loops that this processor can run. */
-static int loops(const ane_gemv_kernels *sets[3], const char *names[3]) {
+static int loops(const ane_gemv_kernels *sets[4], const char *names[4]) {
     int n = 0;
     sets[n] = &ane_gemv_baseline, names[n++] = "baseline";
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         sets[n] = &ane_gemv_avx2, names[n++] = "avx2";
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-        sets[n] = &ane_gemv_avx512, names[n++] = "avx512";
+        for (int vnni = 0; vnni < 2; vnni++) /* int8 has loops of its own for VNNI, where that is there */
+            sets[n] = &ane_gemv_avx512, names[n++] = vnni ? "avx512" : "avx512bw";
 #endif
     return n;
 }
 
 static void test_gemv_axpy(void **state) {
     (void)state;
-    const ane_gemv_kernels *sets[3];
-    const char *names[3];
+    const ane_gemv_kernels *sets[4];
+    const char *names[4];
     int n_sets = loops(sets, names);
     ane_rng rng = ane_rng_new(1, 0);
     float *x = filled(&rng, 300), *y = filled(&rng, 300), z[300];
@@ -166,14 +167,14 @@ static double stored_bound(ane_gemv_format format, const float *row, int64_t k, 
 /* Weights kept small: against double, within what storing may cost, and every path bit for bit like the first. */
 static void check_stored(ane_gemv_format format, int64_t rows, int64_t k) {
     enum { STRIDE = 2 };
-    const ane_gemv_kernels *sets[3];
-    const char *names[3];
+    const ane_gemv_kernels *sets[4];
+    const char *names[4];
     int n_sets = loops(sets, names);
     ane_rng rng = ane_rng_new((uint64_t)(rows + k), 0);
     float *m = filled(&rng, rows * k), *x = filled(&rng, k), *y = filled(&rng, STRIDE * rows),
           *first = filled(&rng, STRIDE * rows);
     if (k > 70) memset(m, 0, 64 * sizeof *m); /* a group of zeros */
-    void *stored = malloc((size_t)(rows * ane_gemv_row_bytes(format, k)));
+    void *stored = malloc((size_t)ane_gemv_bytes(format, rows, k));
     ane_gemv_store(format, stored, m, rows, k, 2);
     for (int s = 0; s < n_sets; s++) {
         ane_gemv v = {format, false, stored, rows, k, x, s ? y : first, STRIDE};
@@ -203,6 +204,8 @@ static void test_gemv_stored(void **state) {
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
             check_stored(f, shapes[i][0], shapes[i][1]);
     assert_int_equal(ane_gemv_row_bytes(ANE_GEMV_INT8, 65), 2 * 68);
+    assert_int_equal(ane_gemv_bytes(ANE_GEMV_INT8, 17, 65), 32 * 2 * 68);
+    assert_int_equal(ane_gemv_bytes(ANE_GEMV_BF16, 17, 65), 17 * 65 * 2);
 }
 
 /* What is not finite stays so, and long rows go through in pieces. */
@@ -211,11 +214,11 @@ static void test_gemv_int8_extremes(void **state) {
     enum { K = 2 * ANE_NARROW + 100, ROWS = 3 };
     ane_rng rng = ane_rng_new(5, 0);
     float *m = filled(&rng, (int64_t)ROWS * K), *x = filled(&rng, K), y[ROWS];
-    void *stored = malloc((size_t)(ROWS * ane_gemv_row_bytes(ANE_GEMV_INT8, K)));
+    void *stored = malloc((size_t)ane_gemv_bytes(ANE_GEMV_INT8, ROWS, K));
     ane_gemv_store(ANE_GEMV_INT8, stored, m, ROWS, K, 1);
     const ane_gemv v = {ANE_GEMV_INT8, false, stored, ROWS, K, x, y, 1};
-    const ane_gemv_kernels *sets[3];
-    const char *names[3];
+    const ane_gemv_kernels *sets[4];
+    const char *names[4];
     for (int s = 0, n = loops(sets, names); s < n; s++) {
         ane_gemv_multiply(&v, 1, names[s], 1);
         for (int r = 0; r < ROWS; r++) {
@@ -240,8 +243,8 @@ static void test_gemv_short_rows(void **state) {
     (void)state;
     enum { APART = 3, ROWS = 37, LONGEST = 130 };
     static const int64_t lengths[] = {1, 16, 20, 64, 80, LONGEST};
-    const ane_gemv_kernels *sets[3];
-    const char *names[3];
+    const ane_gemv_kernels *sets[4];
+    const char *names[4];
     ane_rng rng = ane_rng_new(6, 0);
     float *m = filled(&rng, ROWS * (LONGEST + APART)), *x = filled(&rng, LONGEST), *w = filled(&rng, ROWS);
     uint16_t small[ROWS * (LONGEST + APART)];

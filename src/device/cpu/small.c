@@ -17,7 +17,7 @@ static cpu_small *make(cpu_device *d, const cpu_small *wanted) {
     cpu_small *s = malloc(sizeof *s);
     if (!s) return NULL;
     *s = *wanted;
-    s->data = ane_cpu_slab_take(d, s->rows * ane_gemv_row_bytes(s->format, s->k), &s->slab);
+    s->data = ane_cpu_slab_take(d, ane_gemv_bytes(s->format, s->rows, s->k), &s->slab);
     if (!s->data) {
         free(s);
         return NULL;

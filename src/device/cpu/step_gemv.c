@@ -39,7 +39,7 @@ static cpu_work work_of_gemvs(const void *data) {
     for (int i = 0; i < s->n; i++) {
         const cpu_gemm *p = s->product[i];
         w.flops += 2 * (double)p->g.m * (double)p->g.k;
-        w.bytes += (double)p->g.m * (double)(ane_gemv_row_bytes(p->small, p->g.k) + 4) + 4 * (double)p->g.k;
+        w.bytes += (double)ane_gemv_bytes(p->small, p->g.m, p->g.k) + 4 * (double)(p->g.m + p->g.k);
     }
     return w;
 }
