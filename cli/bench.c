@@ -4,6 +4,7 @@
 #include "cli/bench_table.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/interrupt.h"
 #include "cli/restart.h"
 
 #include "anemone/measure.h"
@@ -11,19 +12,11 @@
 #include "base/nearest.h"
 #include "measure/recorded.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- progress ---------------------------------------------------------------------------------------------------- */
-
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int signal) {
-    (void)signal;
-    stopped = 1;
-}
 
 typedef struct progress {
     ane_bench *bench;
@@ -52,11 +45,11 @@ static bool is_ok(const json_t *row) {
 static bool on_event(void *context, const ane_bench_event *event) {
     progress *p = context;
     if (p->terminal) draw(p, event);
-    if (!event->row) return !stopped;
+    if (!event->row) return !cli_interrupted;
     p->done += event->count > 0;
     p->fresh += !event->kept && is_ok(event->row);
     if (!p->out || event->kept || ane_results_write(ane_bench_results(p->bench), p->out, &p->error))
-        return !stopped;
+        return !cli_interrupted;
     p->failed = true;
     return false;
 }
@@ -198,9 +191,7 @@ int cli_bench_run(const cli_args *args, const char *name, ane_error *e) {
         close_bench(&p);
         return CLI_FAILED;
     }
-    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    cli_catch_interrupts("\nanemone: finishing this case; press Ctrl-C again to stop at once\n");
     bool json = cli_flag(args, "json"), ok = run_suite(&s, &p, !json, e);
     if (p.out && !p.failed && !ane_results_write(ane_bench_results(p.bench), p.out, e)) ok = false;
     bool again = !ok && can_go_on(&p, e), failed = any_failed(ane_bench_results(p.bench));
@@ -210,7 +201,7 @@ int cli_bench_run(const cli_args *args, const char *name, ane_error *e) {
         ane_error_clear(e);
         cli_restart_same(args, e);
     }
-    if (stopped) return CLI_INTERRUPTED;
+    if (cli_interrupted) return CLI_INTERRUPTED;
     return ok && !failed ? CLI_OK : CLI_FAILED;
 }
 

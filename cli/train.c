@@ -1,6 +1,7 @@
 /* train.c - `anemone train`: a new run, or the continuation of one. */
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/recipes.h"
 #include "cli/report.h"
@@ -8,9 +9,7 @@
 
 #include "anemone/train.h"
 
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 static const cli_option options[] = {
     {.name = "What to train", .kind = CLI_HEADING},
@@ -194,27 +193,6 @@ static const cli_option options[] = {
 static const char *const resumable[] = {"resume", "stop-after", "device", "log-every", "json", "quiet",
     "model", "data", "tokenizer", "out", NULL};
 
-static volatile sig_atomic_t signals;
-static volatile int stop;
-
-/* The first Ctrl-C asks; the next one kills. */
-static void on_interrupt(int number) {
-    static const char text[] =
-        "\nanemone: finishing this step, then saving; press Ctrl-C again to stop at once\n";
-    signals++;
-    stop = 1;
-    signal(number, SIG_DFL);
-    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
-    (void)ignored;
-}
-
-static void catch_interrupts(void) {
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 /* --resume keeps what the run began with: whatever else is given is a mistake. */
 static bool check_resume(const cli_args *args, ane_error *e) {
     for (const cli_option *o = options; o->name; o++) {
@@ -279,7 +257,7 @@ static int restart(const cli_args *args, const cli_progress *progress, ane_error
     if (progress->style != CLI_PROGRESS_JSON && progress->style != CLI_PROGRESS_QUIET)
         fprintf(stderr, "anemone: going on in a new process\n");
     *e = (ane_error){0};
-    if (!signals) cli_restart_train(args, progress->run, e);
+    if (!cli_interrupted) cli_restart_train(args, progress->run, e);
     if (e->code == ANE_OK) *e = why;
     return CLI_FAILED;
 }
@@ -306,12 +284,12 @@ static int run(const cli_args *args, ane_error *e) {
                  : cli_colours(stdout) ? CLI_PROGRESS_BAR
                                        : CLI_PROGRESS_LINES};
     if (!resume || cli_given(args, "device")) cli_place_threads(args); /* a resumed run's device is its own */
-    catch_interrupts();
-    if (!ane_train(&o, resume, &stop, cli_progress_event, &progress, e)) {
+    cli_catch_interrupts("\nanemone: finishing this step, then saving; press Ctrl-C again to stop at once\n");
+    if (!ane_train(&o, resume, &cli_interrupted, cli_progress_event, &progress, e)) {
         cli_progress_break(&progress);
         return e->code == ANE_ERROR_EXHAUSTED ? restart(args, &progress, e) : CLI_FAILED;
     }
-    return signals ? CLI_INTERRUPTED : CLI_OK;
+    return cli_interrupted ? CLI_INTERRUPTED : CLI_OK;
 }
 
 const cli_command cli_train = {

@@ -37,6 +37,19 @@ prints 'decode'
 fails 2 '--model times one, --quick is for the benchmark' bench generate --model stories260k --quick
 fails 2 '--steps times one, --out is for the benchmark' bench train --steps 1 -o "$folder/d.json"
 
+# Ctrl-C, anywhere in a product: what was measured is kept.
+for delay in 0.4 0.5 0.6; do
+  "$program" bench peak --time 0.2 --ci 0.001 -o "$folder/e.json" >"$folder/out" 2>"$folder/err" &
+  pid=$!
+  sleep $delay
+  kill -INT $pid
+  wait $pid
+  status=$?
+  [ $status -eq 130 ] || fail "Ctrl-C: exit status $status, expected 130"
+  warns 'finishing this case'
+  prints '0 failed'
+done
+
 # The emulated engine: modelled, and on in a new process when one is used up.
 anemone info --device ane:emulator,selftest=off
 [ "$status" -eq 0 ] || exit 0

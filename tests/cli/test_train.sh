@@ -38,21 +38,38 @@ cmp -s parts/checkpoints/step-12/model.safetensors whole.safetensors || fail "re
 values() { grep '"type":"step"' "$1/log.jsonl" | sed 's/,"ms":.*//'; }
 [ "$(values parts)" = "$(values run)" ] || fail "the values in the logs differ"
 
-# Ctrl-C: the step is finished, the run saved, and it goes on.
-"$program" train "${small[@]}" --out cut --steps 100000 --save-every 0 --eval-every 0 >out 2>err &
-pid=$!
-for ((i = 0; i < 100; i++)); do
-  [ -f cut/log.jsonl ] && grep -q '"step":2,' cut/log.jsonl && break
-  sleep 0.1
+# Ctrl-C, or a terminal that is gone: the step is finished, the run saved, and it goes on.
+wait_for_step() { # RUN
+  for ((i = 0; i < 100; i++)); do
+    [ -f "$1/log.jsonl" ] && grep -q '"step":2,' "$1/log.jsonl" && break
+    sleep 0.1
+  done
+}
+for signal in INT HUP; do
+  "$program" train "${small[@]}" --out cut-$signal --steps 100000 --save-every 0 --eval-every 0 >out 2>err &
+  pid=$!
+  wait_for_step cut-$signal
+  kill -$signal $pid
+  wait $pid
+  status=$?
+  [ $status -eq 130 ] || fail "$signal: exit status $status, expected 130"
+  warns "finishing this step, then saving"
+  prints "to continue: anemone train --resume cut-$signal"
 done
-kill -INT $pid
-wait $pid
-status=$?
-[ $status -eq 130 ] || fail "Ctrl-C: exit status $status, expected 130"
-warns "finishing this step, then saving"
-prints "to continue: anemone train --resume cut"
-succeeds train --resume cut --stop-after 3 --json
+succeeds train --resume cut-INT --stop-after 3 --json
 prints '"type":"end"'
+# So does a reader that is gone; and nohup lets a run outlive its terminal.
+"$program" train "${small[@]}" --out piped --steps 100000 --save-every 0 --eval-every 0 --log-every 1 2>err | head -n 1 >out
+[ "${PIPESTATUS[0]}" -eq 130 ] || fail "| head: exit status ${PIPESTATUS[0]}, expected 130"
+[ "$(ls piped/checkpoints)" != "" ] || fail "| head: nothing was saved"
+(trap '' HUP && exec "$program" train "${small[@]}" --out nohup --steps 100000 --save-every 0 --eval-every 0 >out 2>err) &
+pid=$!
+wait_for_step nohup
+kill -HUP $pid
+sleep 0.2
+kill -TERM $pid || fail "nohup: gone with the terminal"
+wait $pid
+[ $? -eq 130 ] || fail "nohup: not ended by SIGTERM as by Ctrl-C"
 # Damage to the newest checkpoint is told, and the one before is taken.
 succeeds train "${small[@]}" --out hurt --steps 8 --save-every 4 --eval-every 0 --quiet --stop-after 8
 head -c 5000 hurt/checkpoints/step-8/model.safetensors >x && cp x hurt/checkpoints/step-8/model.safetensors
