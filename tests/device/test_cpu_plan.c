@@ -1,6 +1,7 @@
 /* Plans: what moves nothing, what memory is shared, what is the same whatever the threads, on programs drawn at random
  * and on ones made for the purpose. */
 #include "device/compare.h"
+#include "device/cpu/chain.h"
 #include "device/cpu/device.h"
 
 #include <stdio.h>
@@ -58,6 +59,33 @@ static void test_views_copy_nothing(void **state) {
     compare_outputs(&r, MIL_EXACT, 1e-5, "views");
     compare_free(&r);
     mil_program_free(p);
+}
+
+/* Outputs larger than caches are written past them, values between steps are not. */
+static void test_large_outputs(void **state) {
+    (void)state;
+    for (int large = 0; large < 2; large++) {
+        const int64_t rows = large ? 700 : 7;
+        mil_function *f;
+        mil_program *p = new_program(&f);
+        mil_value x = in(f, "x", 2, SHAPE(rows, 1030)), y = in(f, "y", 2, SHAPE(rows, 1030));
+        mil_value s = mil_sigmoid(f, x), both = mil_mul(f, s, y);
+        mil_output(f, "s", s);
+        mil_output(f, "both", both);
+        mil_output(f, "sum", mil_reduce_sum(f, mil_add(f, both, x), 1, INTS(1), true));
+        compare_run r;
+        ane_error e = {0};
+        compare_prepare(&r, p, "cpu:threads=2", 1, (compare_range){-1, 1});
+        const cpu_plan *plan = &((const cpu_kernel *)r.kernel)->plan;
+        assert_int_equal(plan->n_steps, 1);
+        const cpu_chain *c = plan->steps[0].data;
+        assert_int_equal(c->n_stores, 2);
+        for (int i = 0; i < 2; i++) assert_int_equal(c->streams[i], large);
+        assert_ok(ane_run(r.binding, NULL, &e), &e);
+        compare_outputs(&r, MIL_EXACT, 1e-5, "large outputs");
+        compare_free(&r);
+        mil_program_free(p);
+    }
 }
 
 /* Outputs that are inputs, views of inputs, constants, twice the same, or part of one another need copies, and get
@@ -352,6 +380,7 @@ static void test_accumulate(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_views_copy_nothing),
+        cmocka_unit_test(test_large_outputs),
         cmocka_unit_test(test_awkward_outputs),
         cmocka_unit_test(test_random_programs),
         cmocka_unit_test(test_threads_change_no_bits),

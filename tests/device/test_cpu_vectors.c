@@ -50,7 +50,9 @@ static const function functions[] = {
     {CPU_SIN, sin, -10, 10, 1.5},
     {CPU_COS, cos, -10, 10, 1.5},
     {CPU_SIGMOID, sigmoid, -80, 20, 3},
+    {CPU_SIGMOID, sigmoid, -88, 120, 3},
     {CPU_SILU, silu, -80, 20, 3.5},
+    {CPU_SILU, silu, -88, 120, 3.5},
     {CPU_TANH, tanh, -10, 10, 2.5},
     {CPU_TANH, tanh, -0.01, 0.01, 1},
     {CPU_ERF, erf, -5, 5, 2},
@@ -99,6 +101,7 @@ static void test_edges(void **state) {
         {CPU_EXP, -200, 0}, {CPU_EXP, 0, 1}, {CPU_LOG, 0, -INFINITY}, {CPU_LOG, INFINITY, INFINITY},
         {CPU_LOG, -1, NAN}, {CPU_LOG, 1, 0}, {CPU_LOG, 0x1p-149f, -103.278929f}, {CPU_TANH, INFINITY, 1},
         {CPU_TANH, -INFINITY, -1}, {CPU_TANH, 0, 0}, {CPU_SIGMOID, INFINITY, 1}, {CPU_SIGMOID, -INFINITY, 0},
+        {CPU_SIGMOID, -100, 0}, {CPU_SILU, -100, 0}, {CPU_SILU, 1e30f, 1e30f}, {CPU_SILU, NAN, NAN},
         {CPU_ERF, INFINITY, 1}, {CPU_ERF, -INFINITY, -1}, {CPU_SQRT, -1, NAN}, {CPU_EXP, NAN, NAN},
         {CPU_LOG, NAN, NAN}, {CPU_TANH, NAN, NAN}, {CPU_SIGMOID, NAN, NAN}, {CPU_RELU, NAN, NAN},
         {CPU_ERF, NAN, NAN}, {CPU_NOT, 0, 1}, {CPU_NOT, 2, 0}, {CPU_NONZERO, -3, 1}};
@@ -197,6 +200,23 @@ static void test_transpose(void **state) {
             }
 }
 
+/* Wherever it begins and ends, and nothing beside it. */
+static void test_stream(void **state) {
+    (void)state;
+    static float x[200], y[200];
+    const char *names[4];
+    for (int i = 0; i < 200; i++) x[i] = (float)i + 1;
+    for (int v = 0, n = ane_cpu_vector_names(names); v < n; v++)
+        for (int from = 0; from < 20; from++)
+            for (int count = 0; count < 150; count += 7) {
+                memset(y, 0, sizeof y);
+                ane_cpu_vectors(names[v])->stream(y + from, x, count);
+                ane_cpu_vectors(names[v])->streamed();
+                for (int i = 0; i < 200; i++)
+                    assert_true(y[i] == (i >= from && i < from + count ? x[i - from] : 0));
+            }
+}
+
 static void test_names(void **state) {
     (void)state;
     const char *names[4];
@@ -215,6 +235,7 @@ int main(void) {
         cmocka_unit_test(test_place_does_not_matter),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_stream),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

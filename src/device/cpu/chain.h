@@ -55,6 +55,7 @@ typedef struct cpu_chain {
     int16_t load_temp[CPU_CHAIN_LOADS];
     cpu_instr instrs[CPU_CHAIN_INSTRS];
     int16_t store_source[CPU_CHAIN_STORES]; /* register; -1: the instruction wrote it in place */
+    bool streams[CPU_CHAIN_STORES];         /* past the caches, for it is larger than they are */
     cpu_sink sinks[CPU_CHAIN_SINKS];
     int32_t storage[CPU_CHAIN_VIEWS];
     int64_t offset[CPU_CHAIN_VIEWS];

@@ -228,12 +228,27 @@ static int16_t take_temp(cpu_chain *c, int *free_after, int now, int until) {
     return (int16_t)c->n_temps++;
 }
 
-/* Results that are stored contiguously are written in place; all others share a few temporary tiles. A
+/* Whether the outputs that the chain writes are in no near cache any more when they are read: it reads and writes more than
+ * this. */
+static bool is_large(const cpu_chain *c) {
+    const int64_t large = 8 << 20;
+    int64_t sum = 0;
+    for (int v = 0; v < cpu_chain_views(c); v++) {
+        int64_t bytes = sizeof(float);
+        for (int d = 0; d < c->rank; d++)
+            if (c->stride[v][d] != 0) bytes *= c->dim[d];
+        sum += bytes;
+    }
+    return sum >= large;
+}
+
+/* Results that are stored contiguously are written in place, unless they are large outputs, which go past the caches; all others share a few temporary tiles. A
  * temporary is free for instruction i when its last reader stands before i, so no instruction writes what it
  * reads. */
-static void assign_temps(cpu_chain *c) {
+static void assign_temps(const cpu_plan *plan, cpu_chain *c) {
     int free_after[CPU_CHAIN_TEMPS] = {0};
     int inner = c->rank - 1;
+    bool large = is_large(c);
     for (int i = 0; i < c->n_loads; i++)
         if (c->load_mode[i] == CPU_LOAD_GATHERED)
             c->load_temp[i] = take_temp(c, free_after, -1, last_use(c, i));
@@ -241,7 +256,10 @@ static void assign_temps(cpu_chain *c) {
         cpu_instr *in = &c->instrs[i];
         int r = CPU_CHAIN_LOADS + i, view = c->n_loads + in->store;
         bool in_place = in->store >= 0 && (c->stride[view][inner] == 1 || c->dim[inner] == 1);
-        if (in_place) {
+        bool streams = in_place && large && c->stride[view][inner] == 1 &&
+                       plan->storages[c->storage[view]].place == CPU_OUTPUT;
+        if (streams) c->streams[in->store] = true;
+        if (in_place && !streams) {
             c->store_source[in->store] = -1;
             continue;
         }
@@ -286,6 +304,6 @@ const void *ane_cpu_chain_build(cpu_plan *plan, int n_members, const int32_t *me
     set_load_modes(c);
     set_variants(c);
     if (!fill_selects(c) || !fill_ends(c)) return NULL;
-    assign_temps(c);
+    assign_temps(plan, c);
     return c;
 }

@@ -85,6 +85,10 @@ static void run_tile(walker *w, int64_t begin, int64_t n) {
         int64_t stride = c->stride[c->n_loads + i][c->rank - 1];
         float *d = w->at[c->n_loads + i] + begin * stride;
         const float *x = w->reg[c->store_source[i]];
+        if (c->streams[i]) {
+            w->v->stream(d, x, n);
+            continue;
+        }
         for (int64_t k = 0; k < n; k++)
             d[k * stride] = x[k]; // NOLINT(clang-analyzer-core.NullDereference): seek() set it
     }
@@ -93,6 +97,12 @@ static void run_tile(walker *w, int64_t begin, int64_t n) {
 static int64_t length(const job *j, int64_t segment) {
     int64_t rest = j->c->dim[j->c->rank - 1] - segment * j->tile;
     return rest < j->tile ? rest : j->tile;
+}
+
+static void finish(const walker *w) {
+    bool streams = false;
+    for (int i = 0; i < w->c->n_stores; i++) streams |= w->c->streams[i];
+    if (streams) w->v->streamed();
 }
 
 static walker start(const job *j, float (*temp)[CPU_TILE]) {
@@ -115,6 +125,7 @@ static void run_maps(void *context, int64_t begin, int64_t end) {
             next(&w, 0, outer);
         }
     }
+    finish(&w);
 }
 
 /* ---- reductions along the last dimension (and others): units are the rows kept ------------------------- */
@@ -156,6 +167,7 @@ static void reduce_rows(void *context, int64_t begin, int64_t end) {
         finish_row(&w, total);
         next(&w, 0, c->n_kept);
     }
+    finish(&w);
 }
 
 /* ---- reductions across rows: units are tiles of what is kept ------------------------------------------- */
@@ -211,6 +223,7 @@ static void reduce_columns(void *context, int64_t begin, int64_t end) {
         add_sums(&w, total, part, n);
         finish_tile(&w, total, segment * j->tile, n);
     }
+    finish(&w);
 }
 
 /* ---- the step ------------------------------------------------------------------------------------------ */
@@ -224,8 +237,12 @@ static int64_t work_of(const cpu_chain *c) {
     return n;
 }
 
+/* With short tiles what an instruction reads from memory is on its way while those of the tile before compute. */
+enum { MAP_TILE = 256 };
+
 static int64_t tile_length(const cpu_chain *c, int64_t rows, int threads) {
-    int64_t inner = c->dim[c->rank - 1], tile = inner < CPU_TILE ? inner : CPU_TILE;
+    int64_t inner = c->dim[c->rank - 1], most = c->n_sinks ? CPU_TILE : MAP_TILE,
+            tile = inner < most ? inner : most;
     if (rows >= threads || (c->n_sinks && c->inner_reduced)) return tile;
     int64_t part = ((inner + threads - 1) / threads + 63) / 64 * 64; /* one row for all threads */
     return part < tile ? part : tile;

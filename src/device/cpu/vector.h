@@ -71,6 +71,9 @@ typedef struct cpu_vectors {
     void (*add_to)(float *restrict y, const float *restrict x, int64_t n); /* y += x */
     void (*max_to)(float *restrict y, const float *restrict x, int64_t n); /* y = max(y, x) */
     void (*scale)(float *y, float a, int64_t n);                           /* y *= a */
+    /* d = x past the caches: memory need not be read before it is written. Other threads see it after `streamed`. */
+    void (*stream)(float *restrict d, const float *restrict x, int64_t n);
+    void (*streamed)(void);
     float (*exp_sum)(
         float *d, const float *x, float shift, int64_t n); /* d = exp(x - shift), its sum; d == x is fine */
     void (*exp_sum_to)(float *restrict d, const float *x, const float *shift, float *restrict sum, int64_t n);

@@ -7,6 +7,7 @@
 #define REG_PANEL 2
 #define REG_LOAD(p) _mm256_loadu_ps(p)
 #define REG_STORE(p, x) _mm256_storeu_ps(p, x)
+#define REG_STREAM(p, x) _mm256_stream_ps(p, x)
 #define REG_ALL(x) _mm256_set1_ps(x)
 #define REG_ZERO _mm256_setzero_ps()
 #define REG_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)

@@ -8,6 +8,7 @@
 #define REG_PANEL 4
 #define REG_LOAD(p) _mm512_loadu_ps(p)
 #define REG_STORE(p, x) _mm512_storeu_ps(p, x)
+#define REG_STREAM(p, x) _mm512_stream_ps(p, x)
 #define REG_ALL(x) _mm512_set1_ps(x)
 #define REG_ZERO _mm512_setzero_ps()
 #define REG_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
