@@ -25,7 +25,8 @@ bool ane_map_file(ane_mapping *m, const char *path, ane_error *e) {
     struct stat st;
     bool ok = fstat(fd, &st) == 0 || io_error(e, path, "look at the file");
     if (ok && !S_ISREG(st.st_mode))
-        ok = ane_fail(e, ANE_ERROR_IO, path, "expected a file, found something else");
+        ok = ane_fail(e, ANE_ERROR_IO, path, "expected a file, found %s",
+            S_ISDIR(st.st_mode) ? "a folder" : "a device or a pipe");
     if (ok && st.st_size > 0) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED)

@@ -13,7 +13,7 @@
 
 struct ane_writer {
     FILE *file;
-    char *path, *temporary;
+    char *path, *temporary; /* temporary: NULL where the path is no file, and is written itself */
     uint64_t offset;
     int error; /* errno of the first failed write */
 };
@@ -24,21 +24,49 @@ static void writer_free(ane_writer *w) {
     free(w);
 }
 
+/* The file that a link leads to: renaming would replace the link. */
+static char *behind_links(const char *path) {
+    struct stat st;
+    bool link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+    char *real = link ? realpath(path, NULL) : NULL;
+    return real ? real : strdup(path);
+}
+
+/* A file beside the path with a name that no other thread, process or host has. */
+static int make_temporary(ane_writer *w, mode_t mode) {
+    enum { TRIES = 1000 };
+    size_t bytes = strlen(w->path) + 48;
+    if (!(w->temporary = malloc(bytes))) return -1;
+    int fd = -1;
+    for (int i = 0; i < TRIES && fd < 0; i++) {
+        snprintf(w->temporary, bytes, "%s.tmp-%ld-%d", w->path, (long)getpid(), i);
+        fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (fd < 0 && errno != EEXIST) break;
+    }
+    return fd;
+}
+
+/* A new file, or one that replaces what is there and gets its permissions; devices and pipes are written as they are. */
+static bool open_file(ane_writer *w) {
+    struct stat st;
+    bool there = stat(w->path, &st) == 0, in_place = there && !S_ISREG(st.st_mode);
+    if (there && access(w->path, W_OK) != 0) return false;
+    mode_t mode = there ? st.st_mode & 0777 : 0666;
+    int fd = in_place ? open(w->path, O_WRONLY | O_CLOEXEC) : make_temporary(w, mode); /* a folder: EISDIR */
+    if (fd < 0) return false;
+    if (there && !in_place) (void)fchmod(fd, mode); /* what umask took */
+    if ((w->file = fdopen(fd, "wb"))) return true;
+    close(fd);
+    if (w->temporary) unlink(w->temporary);
+    return false;
+}
+
 ane_writer *ane_writer_open(const char *path, ane_error *e) {
     ane_writer *w = calloc(1, sizeof *w);
-    size_t bytes = strlen(path) + 32;
-    if (w) w->path = strdup(path), w->temporary = malloc(bytes);
-    if (!w || !w->path || !w->temporary) {
-        if (w) writer_free(w);
-        ane_fail(e, ANE_ERROR_MEMORY, path, "no memory to write the file");
-        return NULL;
-    }
-    snprintf(w->temporary, bytes, "%s.tmp-%ld", path, (long)getpid());
-    w->file = fopen(w->temporary, "wbe");
-    if (w->file) return w;
+    if (w && (w->path = behind_links(path)) && open_file(w)) return w;
     ane_fail(e, ANE_ERROR_IO, path, "cannot create the file: %s", strerror(errno));
     ane_hint(e, "choose a folder that exists and that you may write to");
-    writer_free(w);
+    if (w) writer_free(w);
     return NULL;
 }
 
@@ -69,7 +97,7 @@ void ane_writer_patch(ane_writer *w, uint64_t offset, const void *data, size_t s
 void ane_writer_abort(ane_writer *w) {
     if (!w) return;
     fclose(w->file);
-    unlink(w->temporary);
+    if (w->temporary) unlink(w->temporary);
     writer_free(w);
 }
 
@@ -81,17 +109,21 @@ static void sync_parent(const char *path) {
     free(copy);
 }
 
+/* Devices and pipes cannot be synced, and say so in several ways. */
+static bool sync_file(const ane_writer *w) {
+    return !w->temporary || fsync(fileno(w->file)) == 0 || errno == EINVAL;
+}
+
 bool ane_writer_commit(ane_writer *w, ane_error *e) {
     if (!w->error && fflush(w->file) != 0) w->error = errno;
-    if (!w->error && fsync(fileno(w->file)) != 0 && errno != EINVAL) w->error = errno;
+    if (!w->error && !sync_file(w)) w->error = errno;
     if (fclose(w->file) != 0 && !w->error) w->error = errno;
-    if (!w->error && rename(w->temporary, w->path) != 0) w->error = errno;
+    if (!w->error && w->temporary && rename(w->temporary, w->path) != 0) w->error = errno;
     bool ok = !w->error;
-    if (ok) {
-        sync_parent(w->path);
-    } else {
+    if (ok && w->temporary) sync_parent(w->path);
+    if (!ok) ane_fail(e, ANE_ERROR_IO, w->path, "cannot write the file: %s", strerror(w->error));
+    if (!ok && w->temporary) {
         unlink(w->temporary);
-        ane_fail(e, ANE_ERROR_IO, w->path, "cannot write the file: %s", strerror(w->error));
         ane_hint(
             e, "what stood there before is intact; free some space or choose another place, then run again");
     }

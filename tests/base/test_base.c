@@ -6,6 +6,8 @@
 #include "base/parallel.h"
 #include "base/random.h"
 
+#include <fcntl.h>
+#include <glob.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -212,7 +214,9 @@ static void files_are_mapped_and_written_whole(void **state) {
     assert_false(ane_map_file(&m, "/nonexistent/file", &e));
     assert_error(&e, ANE_ERROR_IO, "No such file");
     assert_false(ane_map_file(&m, test_folder(), &e));
-    assert_error(&e, ANE_ERROR_IO, "something else");
+    assert_error(&e, ANE_ERROR_IO, "found a folder");
+    assert_null(ane_writer_open(test_folder(), &e));
+    assert_error(&e, ANE_ERROR_IO, "Is a directory");
     assert_null(ane_writer_open("/nonexistent/file", &e));
     assert_error(&e, ANE_ERROR_IO, "cannot create");
 
@@ -247,9 +251,69 @@ static void a_full_disk_leaves_the_old_file(void **state) {
     char *text = ane_read_text(path, 100, NULL, &e);
     assert_string_equal(text, "old");
     free(text);
-    char temporary[1100];
-    snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
-    assert_false(ane_path_exists(temporary));
+    char pattern[1100];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s.tmp*", path);
+    assert_int_equal(glob(pattern, 0, NULL, &found), GLOB_NOMATCH);
+    free(path);
+}
+
+/* Whoever runs this as root must have the device afterwards. */
+static void devices_and_pipes_are_written_as_they_are(void **state) {
+    (void)state;
+    ane_error e = {0};
+    struct stat st;
+    assert_ok(ane_write_file("/dev/null", "x", 1, &e), &e);
+    assert_true(stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode));
+    if (access("/dev/full", W_OK) == 0) {
+        assert_false(ane_write_file("/dev/full", "x", 1, &e));
+        assert_error(&e, ANE_ERROR_IO, "No space left");
+        assert_true(stat("/dev/full", &st) == 0 && S_ISCHR(st.st_mode));
+    }
+    char *pipe = in_folder("pipe"), read_back[2] = "";
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    int fd = open(pipe, O_RDWR); /* both ends: neither waits */
+    assert_ok(ane_write_file(pipe, "x", 1, &e), &e);
+    assert_int_equal(read(fd, read_back, 1), 1);
+    assert_string_equal(read_back, "x");
+    close(fd);
+    free(pipe);
+}
+
+static void links_and_permissions_stay(void **state) {
+    (void)state;
+    ane_error e = {0};
+    struct stat st;
+    char *file = in_folder("private"), *link = in_folder("link"), *dangling = in_folder("dangling");
+    assert_ok(ane_write_file(file, "old", 3, &e), &e);
+    assert_int_equal(chmod(file, 0600), 0);
+    assert_int_equal(symlink("private", link), 0);
+    assert_ok(ane_write_file(link, "newer", 5, &e), &e);
+    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+    assert_true(stat(file, &st) == 0 && st.st_size == 5 && (st.st_mode & 0777) == 0600);
+    assert_int_equal(symlink("nothing", dangling), 0);
+    assert_ok(ane_write_file(dangling, "x", 1, &e), &e);
+    assert_int_equal(chmod(file, 0400), 0);
+    if (access(file, W_OK) != 0) { /* root may write anything */
+        assert_null(ane_writer_open(file, &e));
+        assert_error(&e, ANE_ERROR_IO, "Permission denied");
+    }
+    free(file), free(link), free(dangling);
+}
+
+static void two_writers_of_one_file_do_not_mix(void **state) {
+    (void)state;
+    ane_error e = {0};
+    char *path = in_folder("both"), *text;
+    ane_writer *a = ane_writer_open(path, &e), *b = ane_writer_open(path, &e);
+    ane_writer_put(a, "aaaa", 4);
+    ane_writer_put(b, "bb", 2);
+    assert_ok(ane_writer_commit(b, &e), &e);
+    assert_string_equal(text = ane_read_text(path, 9, NULL, &e), "bb");
+    free(text);
+    assert_ok(ane_writer_commit(a, &e), &e);
+    assert_string_equal(text = ane_read_text(path, 9, NULL, &e), "aaaa");
+    free(text);
     free(path);
 }
 
@@ -269,6 +333,9 @@ int main(void) {
         cmocka_unit_test(parallel_for_covers_the_range_once),
         cmocka_unit_test(files_are_mapped_and_written_whole),
         cmocka_unit_test(a_full_disk_leaves_the_old_file),
+        cmocka_unit_test(devices_and_pipes_are_written_as_they_are),
+        cmocka_unit_test(links_and_permissions_stay),
+        cmocka_unit_test(two_writers_of_one_file_do_not_mix),
         cmocka_unit_test(crc32_has_the_standard_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,5 +59,7 @@ if [ -w /dev/full ]; then
   status=$?
   [ "$status" -eq 1 ] || fail "a full disk: exit status $status, expected 1"
   warns 'standard output: could not be written'
+  fails 1 '/dev/full: cannot write the file: No space left on device' data synth --size 1K --out /dev/full
+  [ -c /dev/full ] || fail "the device was replaced by a file"
 fi
 echo fine

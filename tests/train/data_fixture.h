@@ -12,10 +12,10 @@
 #include <string.h>
 
 static inline const char *path_of(const char *name) {
-    static char paths[8][256];
+    static char paths[8][512];
     static int next;
     char *path = paths[next++ % 8];
-    snprintf(path, 256, "%s/%s", test_folder(), name);
+    snprintf(path, sizeof paths[0], "%s/%s", test_folder(), name);
     return path;
 }
 
