@@ -32,7 +32,8 @@ if(ANEMONE_PROCESSOR MATCHES "^(x86_64|amd64)$")
   check_c_compiler_flag(-mavx512bf16 ANEMONE_HAS_AVX512BF16)
   check_c_compiler_flag(-mamx-bf16 ANEMONE_HAS_AMX)
   if(ANEMONE_HAS_AVX512BF16)
-    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/base/packed_avx512bf16.c PROPERTIES
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/base/packed_avx512bf16.c
+      ${PROJECT_SOURCE_DIR}/src/base/packed_small_avx512bf16.c PROPERTIES
       COMPILE_OPTIONS "${ANEMONE_AVX512_FLAGS};-mavx512bf16")
     target_compile_definitions(anemone_objects PRIVATE ANEMONE_AVX512BF16)
   else()

@@ -114,6 +114,9 @@ bool ane_bind(ane_binding *b, const char *name, ane_buffer *buffer, int flags, a
  * it lies or stages a copy of its own; after changing the master, call ane_weights_changed. */
 bool ane_bind_weight(ane_binding *b, const char *name, const float *master, int64_t count, ane_error *e);
 bool ane_weights_changed(ane_binding *b, ane_error *e);
+/* Before weights are bound: they will change seldom or never, so that the device may make copies of them in the form that
+ * it multiplies fastest. Without this it makes those alone that pay off in a single run. */
+void ane_binding_keep_weights(ane_binding *b);
 
 typedef struct ane_run_stats {
     double host_ms;   /* wall time of the call */

@@ -104,9 +104,8 @@ enum {
     MOST_K = 2048,          /* so that a panel of any kernel fits a strip */
 };
 
-/* Blocks over the edge of C are made beside it. */
-static void edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a, const void *b,
-    int64_t k, float *c, int64_t ldc, bool add) {
+void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
+    const void *b, int64_t k, float *c, int64_t ldc, bool add) {
     _Alignas(64) float whole[MOST_ROWS * MOST_COLUMNS];
     block(a, b, k, whole, MOST_COLUMNS, ANE_PUT);
     for (int64_t i = 0; i < rows; i++)
@@ -176,7 +175,7 @@ static void row_of_blocks(
         if (rows == kernel->rows && columns == kernel->columns)
             block(a, from, k, c, p->ldc, store);
         else
-            edge_block(block, rows, columns, a, from, k, c, p->ldc, store == ANE_ADD);
+            ane_packed_edge_block(block, rows, columns, a, from, k, c, p->ldc, store == ANE_ADD);
     }
 }
 

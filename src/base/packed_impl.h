@@ -6,4 +6,14 @@
 
 extern const ane_packed_kernel ane_packed_avx512, ane_packed_avx512bf16, ane_packed_amx;
 
+/* A block over the edge of C, by way of a whole one beside it. */
+void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
+    const void *b, int64_t k, float *c, int64_t ldc, bool add);
+
+/* packed_small_avx512bf16.c: up to 32 rows of k numbers, `ld` apart, as tiles [k / 32][32 rows][32]; 0 beyond. */
+void ane_packed_tiles_of_bf16(char *to, const uint16_t *rows, int64_t ld, int64_t n, int64_t k);
+/* The same of 16 rows of an int8 matrix (gemm_impl.h; NULL: of zeros), the next 16 of which lie 1 KiB behind them. */
+struct ane_gemv_panel;
+void ane_packed_tiles_of_int8(char *to, const struct ane_gemv_panel *p, int64_t k);
+
 #endif

@@ -317,6 +317,10 @@ bool ane_bind_weight(ane_binding *b, const char *name, const float *master, int6
     return true;
 }
 
+void ane_binding_keep_weights(ane_binding *b) {
+    b->keeps_weights = true;
+}
+
 bool ane_weights_changed(ane_binding *b, ane_error *e) {
     return b->kernel->device->ops->weights_changed(b, e);
 }

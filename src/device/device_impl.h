@@ -62,6 +62,7 @@ struct ane_buffer {
 struct ane_binding {
     ane_kernel *kernel;
     bool *bound; /* per port */
+    bool keeps_weights;
 };
 
 /* counts.c: add `more` to what the device has done; any thread. */

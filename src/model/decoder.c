@@ -46,7 +46,7 @@ static bool make_head(ane_decoder *d, ane_error *e) {
     mil_program *program = mil_program_new(MIL_IOS18, e);
     if (!program) return false;
     ane_llama_head(program, c, 1, dtype);
-    d->head = ane_stage_new(d->device, program, &(ane_stage_options){.copies = 1}, e);
+    d->head = ane_stage_new(d->device, program, &(ane_stage_options){.copies = 1, .keeps_weights = true}, e);
     return d->head &&
            (d->last = ane_buffer_new(d->device, mil_tensor(dtype, 4, (int64_t[]){1, c->dim, 1, 1}), e)) &&
            (d->logits =

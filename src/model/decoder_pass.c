@@ -104,7 +104,7 @@ static bool make_blocks(ane_pass *p, ane_device *d, const ane_model_config *c, a
     mil_program *program = mil_program_new(MIL_IOS18, e);
     if (!program) return false;
     ane_llama_block(program, c, &shape); /* the stage asks whether it went well */
-    p->blocks = ane_stage_new(d, program, &(ane_stage_options){.copies = c->n_layers}, e);
+    p->blocks = ane_stage_new(d, program, &(ane_stage_options){.copies = c->n_layers, .keeps_weights = true}, e);
     return p->blocks != NULL;
 }
 

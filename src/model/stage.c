@@ -182,6 +182,7 @@ static bool bind_buffers(ane_stage *s, ane_binding *b, const ane_kernel *k, int 
 static bool bind_kernel(
     ane_stage *s, ane_kernel *k, ane_binding **binding, int copy, const masters *m, ane_error *e) {
     *binding = ane_binding_new(k, e);
+    if (*binding && s->options.keeps_weights) ane_binding_keep_weights(*binding);
     return *binding && bind_weights(*binding, k, copy, m, e) && bind_buffers(s, *binding, k, copy, e);
 }
 

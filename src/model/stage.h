@@ -21,6 +21,7 @@ typedef struct ane_stage_options {
     const char *leaf;     /* NULL: by "x" */
     bool device_products; /* parameter gradients are outputs of backward, not products for the host */
     ane_recompute recompute;
+    bool keeps_weights;   /* they change seldom or never (ane_binding_keep_weights) */
     bool products_beside; /* what backward makes for a copy stays until the copy after the next one */
 } ane_stage_options;
 

@@ -109,7 +109,7 @@ static bool take_small(cpu_binding *b, int weight, ane_error *e) {
     int64_t rows = plan->small_rows[weight];
     ane_cpu_small_drop(d, b->small[weight]);
     b->small[weight] = NULL;
-    if (!rows) return true;
+    if (!rows || !(plan->needs_small[weight] || b->base.keeps_weights)) return true;
     b->small[weight] = ane_cpu_small_take(
         d, b->masters[weight], ane_cpu_small_format(plan), rows, mil_type_count(&port->type) / rows);
     return b->small[weight] ||
@@ -170,7 +170,7 @@ static void find_bases(const cpu_binding *b) {
         case CPU_OUTPUT: base = b->buffers[k->base.n_inputs + s->index]->data; break;
         case CPU_WEIGHT: base = (char *)(uintptr_t)b->masters[s->index]; break; /* only read */
         case CPU_WEIGHT_STAGED: base = (char *)b->staged[s->index]; break;
-        case CPU_WEIGHT_SMALL: base = b->small[s->index]->data; break;
+        case CPU_WEIGHT_SMALL: base = b->small[s->index] ? b->small[s->index]->data : NULL; break;
         case CPU_CONSTANT: base = (char *)(uintptr_t)s->data; break; /* only read */
         }
         k->bases[i] = base;

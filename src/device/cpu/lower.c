@@ -327,7 +327,8 @@ bool ane_cpu_lower(cpu_plan *plan, ane_error *e) {
         return ane_fail(e, ANE_ERROR_MEMORY, f->name, "no memory for the plan's views");
     plan->staged = ane_arena_array(plan->arena, (size_t)plan->n_weights + 1, sizeof *plan->staged);
     plan->small_rows = ane_arena_array(plan->arena, (size_t)plan->n_weights + 1, sizeof *plan->small_rows);
-    if (!plan->staged || !plan->small_rows)
+    plan->needs_small = ane_arena_array(plan->arena, (size_t)plan->n_weights + 1, sizeof *plan->needs_small);
+    if (!plan->staged || !plan->small_rows || !plan->needs_small)
         return ane_fail(e, ANE_ERROR_MEMORY, f->name, "no memory for the plan's weights");
     for (int32_t v = 0; v < f->n_values; v++) l.views[v].rank = l.targets[v].rank = -1;
     bool ok = lower_inputs(&l);

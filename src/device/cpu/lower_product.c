@@ -84,7 +84,7 @@ static void merge_rows(cpu_gemm *g) {
     }
 }
 
-/* ---- weights times a vector ---------------------------------------------------------------------------- */
+/* ---- weights kept small ---------------------------------------------------------------------------- */
 
 /* A matrix, row by row, times one column that lies in one piece. */
 static bool is_vector(const cpu_gemm *g, bool round) {
@@ -118,6 +118,7 @@ static cpu_gemm gemm_of(const cpu_view *left, const cpu_view *right, const cpu_v
                       .k = left->dim[left->rank - 1],
                       .n = right->dim[right->rank - 1],
                       .alpha = 1},
+        .small_storage = -1,
         .output = -1};
     bool transposed;
     matrix(left, &g.g.transpose_a, &g.g.lda);
@@ -137,9 +138,16 @@ static void emit_rows(
         made.packed = l->plan->packed;
         made.storage[1] = b.storage = ane_cpu_packed_operand(l, &made, &b);
         if (b.storage < 0) return;
+        ane_gemv_format small = ane_cpu_small_format(l->plan);
+        if (ane_packed_takes_small(made.packed, small) && !made.g.transpose_a && made.g.lda == made.g.k &&
+            is_small(l, &made)) {
+            made.small = small;
+            made.small_storage = small_weight(l, a.storage, made.g.m);
+        }
     } else if ((made.vector = is_vector(&made, round))) {
         if (is_small(l, &made)) {
             made.small = ane_cpu_small_format(l->plan);
+            l->plan->needs_small[l->plan->storages[a.storage].index] = true;
             made.storage[0] = a.storage = small_weight(l, a.storage, made.g.m);
         }
     } else if (ane_cpu_multiplies_bf16(l->plan) && made.g.m > 1 && made.g.n > 1) {

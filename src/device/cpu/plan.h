@@ -11,7 +11,7 @@
 #include "base/arena.h"
 #include "base/gemm.h"
 #include "base/gemv.h"
-#include "base/packed.h"
+#include "base/packed_small.h"
 #include "device/cpu/pairs.h"
 #include "device/cpu/vector.h"
 #include "device/device_impl.h"
@@ -27,7 +27,7 @@ typedef enum cpu_place {
     CPU_OUTPUT,        /* a bound output buffer */
     CPU_WEIGHT,        /* a bound fp32 master */
     CPU_WEIGHT_STAGED, /* a weight's copy in the precision of the device, made when it is bound or changed */
-    CPU_WEIGHT_SMALL,  /* a weight's copy for products with a vector, shared by all bindings of the device */
+    CPU_WEIGHT_SMALL,  /* a weight's copy in fewer bytes, shared by all bindings of the device */
     CPU_CONSTANT,      /* owned by the kernel */
 } cpu_place;
 
@@ -125,7 +125,8 @@ typedef struct cpu_plan {
     int32_t n_weights;
     const ane_port *weights; /* all parameters of the program as given, needed or not */
     bool *staged;            /* per weight: a step reads its staged copy */
-    int64_t *small_rows;     /* per weight: rows of its small copy, which a step reads; else 0 */
+    int64_t *small_rows;     /* per weight: rows of its small copy, which a step can read; else 0 */
+    bool *needs_small;       /* per weight: it must be there: a product with a vector reads nothing else */
     bool *gemm_output;       /* per output: one gemm alone writes it and nothing reads it */
 } cpu_plan;
 
@@ -225,6 +226,7 @@ typedef struct cpu_gemm {
     int64_t batch;
     bool vector;           /* n is 1, all of a lies row by row, b in one piece: cpu_gemvs */
     ane_gemv_format small; /* of a vector's: other than F32: a is a weight's small copy */
+    int32_t small_storage; /* of a packed one's: the weight's small copy, read where it is there; else -1 */
     bool round;            /* C to fp16 afterwards */
     int32_t output;        /* the output that it makes alone, or -1 */
 } cpu_gemm;

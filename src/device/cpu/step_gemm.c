@@ -51,8 +51,26 @@ static void round_part(void *context, int64_t begin, int64_t end) {
 
 static const double large = 3e7; /* operations of a product that is worth all threads */
 
+static void run_small(const cpu_gemm *s, const job *j, const cpu_run *r) {
+    const ane_packed_small p = {.kernel = s->packed,
+        .format = s->small,
+        .matrix = r->base[s->small_storage],
+        .m = s->g.m,
+        .n = s->g.n,
+        .k = s->g.k,
+        .b = r->base[s->storage[1]],
+        .c = address(j, 2, 0),
+        .ldc = s->g.ldc,
+        .add = j->beta != 0};
+    ane_packed_run_small(&p, r->threads);
+}
+
 static void run_packed(const cpu_gemm *s, const job *j, const cpu_run *r) {
     const ane_gemm *g = &s->g;
+    if (s->small_storage >= 0 && r->base[s->small_storage]) {
+        run_small(s, j, r);
+        return;
+    }
     const ane_packed_product p = {.kernel = s->packed,
         .m = g->m,
         .n = g->n,

@@ -1,0 +1,95 @@
+/* packed_small.c - the loops around the kernels. See packed_small.h. */
+#include "base/packed_small.h"
+
+#include "base/gemm_impl.h"
+#include "base/packed_impl.h"
+#include "base/parallel.h"
+
+#include <stddef.h>
+
+enum {
+    ROWS = 32,     /* of a panel of A: two of an int8 matrix's */
+    UNIT = 64,     /* numbers along k that A is unpacked in */
+    MOST_K = 2048, /* of a panel of A, unpacked on the stack: whole ones, so that C is not added to */
+    SECOND_CACHE = 1 << 20, /* bytes of B that stay in it */
+    LONG =
+        1024, /* a panel longer than this leaves the first cache for the second, whole: C is not added to */
+};
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* The length of parts of n, all about as long, of at most `most`, multiples of `step`. */
+static int64_t part_of(int64_t n, int64_t most, int64_t step) {
+    int64_t parts = (n + most - 1) / most;
+    return ((n + parts - 1) / parts + step - 1) / step * step;
+}
+
+bool ane_packed_takes_small(const ane_packed_kernel *kernel, ane_gemv_format format) {
+#if defined(ANEMONE_AMX)
+    return kernel == &ane_packed_amx && (format == ANE_GEMV_BF16 || format == ANE_GEMV_INT8);
+#else
+    (void)kernel, (void)format;
+    return false;
+#endif
+}
+
+#if defined(ANEMONE_AMX)
+/* k numbers from the l-th on of the rows from `row` on, as tiles; what is not there is 0. */
+static void unpack(const ane_packed_small *p, char *to, int64_t row, int64_t l, int64_t k) {
+    int64_t rows = least(ROWS, p->m - row), groups = (p->k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
+    if (p->format == ANE_GEMV_BF16) {
+        ane_packed_tiles_of_bf16(to, (const uint16_t *)p->matrix + row * p->k + l, p->k, rows, k);
+        return;
+    }
+    const ane_gemv_panel *panel =
+        (const ane_gemv_panel *)p->matrix + row / ANE_GEMV_PANEL * groups + l / ANE_GEMV_GROUP;
+    for (int64_t i = 0; i < 2; i++, panel += groups)
+        ane_packed_tiles_of_int8(to + i * ANE_GEMV_PANEL * UNIT, ANE_GEMV_PANEL * i < rows ? panel : NULL, k);
+}
+
+/* The blocks of a panel of A: numbers [l, l + k) along k times columns [first, last). */
+static void row_of_blocks(const ane_packed_small *p, const char *a, int64_t row, int64_t l, int64_t k,
+    int64_t first, int64_t last) {
+    const ane_packed_kernel *kernel = p->kernel;
+    int64_t rows = least(ROWS, p->m - row), panel = ane_packed_bytes(kernel, 1, p->k);
+    const char *b = (const char *)p->b + l * kernel->columns * kernel->bytes;
+    bool add = p->add || l > 0;
+    for (int64_t column = first; column < last; column += kernel->columns) {
+        const char *from = b + column / kernel->columns * panel;
+        float *c = p->c + row * p->ldc + column;
+        int64_t columns = least(kernel->columns, p->n - column);
+        if (rows == ROWS && columns == kernel->columns)
+            kernel->block(a, from, k, c, p->ldc, add ? ANE_ADD : ANE_PUT);
+        else
+            ane_packed_edge_block(kernel->block, rows, columns, a, from, k, c, p->ldc, add);
+    }
+}
+
+static void panels(void *context, int64_t begin, int64_t end) {
+    const ane_packed_small *p = context;
+    const ane_packed_kernel *kernel = p->kernel;
+    _Alignas(64) char a[ROWS * MOST_K * 2];
+    int64_t columns = part_of(p->n, kernel->n_chunk, kernel->columns),
+            part = part_of(p->k, least(SECOND_CACHE / kernel->bytes / columns, MOST_K), UNIT);
+    if (kernel->begin) kernel->begin();
+    for (int64_t first = 0; first < p->n; first += columns)
+        for (int64_t l = 0; l < p->k; l += part)
+            for (int64_t i = begin; i < end; i++) {
+                int64_t k = least(part, p->k - l);
+                unpack(p, a, i * ROWS, l, k);
+                row_of_blocks(p, a, i * ROWS, l, k, first, least(first + columns, p->n));
+            }
+    if (kernel->end) kernel->end();
+}
+
+void ane_packed_run_small(const ane_packed_small *p, int threads) {
+    ane_packed_small copy = *p;
+    ane_parallel_for((p->m + ROWS - 1) / ROWS, 1, threads, panels, &copy);
+}
+#else
+void ane_packed_run_small(const ane_packed_small *p, int threads) {
+    (void)p, (void)threads;
+}
+#endif

@@ -1,0 +1,53 @@
+/* packed_small_avx512bf16.c - weights that are kept small as tiles of 16 rows of 32 numbers along k, two above each other. */
+#define BF16 1
+#include "base/gemm_impl.h"
+#include "base/packed_impl.h"
+
+#include "base/packed_layout.inc"
+
+enum { TALL = 32, LINE = 64 /* bytes of a row of a tile */, NUMBERS = LINE / 2, STEP = TALL * LINE };
+
+/* Row by row, as they lie in memory: the processor foresees it. */
+void ane_packed_tiles_of_bf16(char *to, const uint16_t *rows, int64_t ld, int64_t n, int64_t k) {
+    for (int64_t i = 0; i < TALL; i++)
+        for (int64_t l = 0; l < k; l += NUMBERS) {
+            int64_t left = i >= n ? 0 : k - l;
+            __mmask32 there = left >= NUMBERS ? ~(__mmask32)0 : ((__mmask32)1 << left) - 1;
+            _mm512_store_si512(
+                to + l / NUMBERS * STEP + i * LINE, _mm512_maskz_loadu_epi16(there, rows + i * ld + l));
+        }
+}
+
+/* 16 of a row's numbers, which are held as w + 128, times the row's scale. */
+static inline __m512 sixteen(__m512i row, int part, __m512 scale, __m512 middle) {
+    __m128i bytes = part == 0   ? _mm512_castsi512_si128(row)
+                    : part == 1 ? _mm512_extracti32x4_epi32(row, 1)
+                    : part == 2 ? _mm512_extracti32x4_epi32(row, 2)
+                                : _mm512_extracti32x4_epi32(row, 3);
+    return _mm512_fmsub_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)), scale, middle);
+}
+
+static void group_of_int8(char *to, const ane_gemv_panel *p) {
+    __m512i v[SIDE];
+#pragma GCC unroll 16
+    for (int q = 0; q < SIDE; q++) v[q] = _mm512_loadu_si512(p->numbers[q]);
+    transpose_square(v);
+#pragma GCC unroll 16
+    for (int r = 0; r < SIDE; r++) {
+        __m512 scale = _mm512_set1_ps(p->scales[r]), middle = _mm512_mul_ps(scale, _mm512_set1_ps(128));
+        for (int half = 0; half < 2; half++)
+            _mm512_store_si512(to + (int64_t)half * STEP + (int64_t)r * LINE,
+                (__m512i)_mm512_cvtne2ps_pbh(
+                    sixteen(v[r], 2 * half + 1, scale, middle), sixteen(v[r], 2 * half, scale, middle)));
+    }
+}
+
+void ane_packed_tiles_of_int8(char *to, const ane_gemv_panel *p, int64_t k) {
+    for (int64_t l = 0; l < k; l += ANE_GEMV_GROUP, to += (ptrdiff_t)2 * STEP) {
+        if (p)
+            group_of_int8(to, p++);
+        else
+            for (int64_t i = 0; i < 2 * SIDE; i++)
+                _mm512_store_si512(to + i / SIDE * STEP + i % SIDE * LINE, _mm512_setzero_si512());
+    }
+}
