@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/interrupt.h"
+#include "cli/report.h"
 #include "cli/restart.h"
 
 #include "anemone/measure.h"
@@ -14,7 +15,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- progress ---------------------------------------------------------------------------------------------------- */
 
@@ -30,12 +30,9 @@ typedef struct progress {
 } progress;
 
 static void draw(const progress *p, const ane_bench_event *event) {
-    enum { CELLS = 24 };
-    char cells[CELLS + 1];
-    int done = p->total > 0 ? CELLS * p->done / p->total : 0;
-    for (int i = 0; i < CELLS; i++) cells[i] = i < done ? '=' : i == done ? '>' : ' ';
-    cells[CELLS] = 0;
-    fprintf(stderr, "\r\033[K[%s] %d/%d  %s %s", cells, p->done, p->total, event->benchmark, event->name);
+    char text[200];
+    snprintf(text, sizeof text, "%s %s", event->benchmark, event->name);
+    cli_draw_bar(stderr, p->done, p->total, text);
 }
 
 static bool is_ok(const json_t *row) {
@@ -185,7 +182,7 @@ static bool print_end(const progress *p, bool json, ane_error *e) {
 int cli_bench_run(const cli_args *args, const char *name, ane_error *e) {
     suite s = {.n = 0};
     if (!choose(&s, name, e)) return CLI_USAGE;
-    progress p = {.out = cli_string(args, "out"), .terminal = isatty(STDERR_FILENO)};
+    progress p = {.out = cli_string(args, "out"), .terminal = cli_draws(stderr)};
     p.bench = open_beside(args, &p, e) ? open_bench(args, &s, &p, e) : NULL;
     if (!p.bench) {
         close_bench(&p);

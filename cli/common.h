@@ -15,14 +15,14 @@
         .kind = CLI_STRING,                                                                                  \
         .value = "DEVICE",                                                                                   \
         .fallback = "cpu",                                                                                   \
-        .help = "where to run, with options behind a colon: cpu, cpu:threads=2,precision=fp16"},             \
+        .help = "where to run: cpu, ane (on a Mac) or ane:emulator (on Linux); with options behind it: "     \
+                "cpu:threads=2,precision=fp16, ane:emulator,chip=m4"},                                       \
         {.name = "precision",                                                                                \
             .kind = CLI_CHOICE,                                                                              \
             .value = "P",                                                                                    \
             .choices = "fp32|bf16|int8|fp16",                                                                \
-            .fallback = "fp32",                                                                              \
-            .help = "numbers to compute in (int8: weights, for generating; fp16 rounds every result, as "    \
-                    "the Neural Engine does)"},                                                              \
+            .help = "numbers to compute in (default: fp32, on the Neural Engine fp16; int8: weights, for "   \
+                    "generating; fp16 rounds every result, as the Neural Engine does)"},                     \
     {                                                                                                        \
         .name = "threads", .kind = CLI_INT, .value = "N", CLI_BETWEEN(1, 1024),                              \
         .help = "threads (default: all cores)"                                                               \

@@ -79,11 +79,17 @@ static bool read_prompt(const cli_args *args, session *s, ane_error *e) {
 /* How many new tokens fit the model's positions; what was asked for by number must fit. */
 static bool limit_tokens(const cli_args *args, session *s, ane_error *e) {
     int64_t wanted = cli_int(args, "tokens"), room = s->weights->config.max_seq - (int64_t)s->n_prompt;
-    if (room < 1 || (cli_given(args, "tokens") && wanted > room)) {
+    if (room < 1) {
+        ane_fail(e, ANE_ERROR_ARGUMENT, "--prompt",
+            "%zu tokens leave no room for new ones in the model's %d positions", s->n_prompt,
+            s->weights->config.max_seq);
+        return ane_hint(e, "shorten the prompt");
+    }
+    if (cli_given(args, "tokens") && wanted > room) {
         ane_fail(e, ANE_ERROR_ARGUMENT, "--tokens",
             "%zu tokens of prompt and %lld new ones are more than the model's %d positions", s->n_prompt,
-            (long long)(room < 1 ? 1 : wanted), s->weights->config.max_seq);
-        return ane_hint(e, "ask for fewer: --tokens %lld", (long long)(room < 1 ? 0 : room));
+            (long long)wanted, s->weights->config.max_seq);
+        return ane_hint(e, "ask for fewer: --tokens %lld", (long long)room);
     }
     s->max_new = (int32_t)(wanted < room ? wanted : room);
     return true;
@@ -137,6 +143,8 @@ static void report_speed(const ane_generate_stats *stats) {
 static int run(const cli_args *args, ane_error *e) {
     session s = {0};
     if (cli_missing(args, "model", e)) return CLI_USAGE;
+    if (cli_given(args, "prompt") && cli_given(args, "prompt-ids"))
+        return cli_usage_error(e, "generate", "--prompt and --prompt-ids: expected one of them");
     bool ok = open_session(args, &s, e);
     int64_t samples = cli_int(args, "samples");
     for (int64_t i = 0; ok && i < samples; i++) {

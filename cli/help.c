@@ -79,13 +79,50 @@ void cli_print_help(FILE *out, const cli_command *c) {
         fprintf(out, "  # %s\n  %s\n", c->examples[i + 1], c->examples[i]);
 }
 
+static void print_summary(FILE *out, const cli_command *c) {
+    fprintf(out, "  %-18s %s\n", c->name, c->summary);
+}
+
+/* Where a chapter of the overview begins in the table of commands. */
+static const struct {
+    const char *first, *title;
+} chapters[] = {
+    {"train", "Models"}, {"run", "Programs"}, {"info", "The machine"}, {"version", "This program"}};
+
+static const char *chapter_at(const cli_command *c) {
+    for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++)
+        if (!strcmp(chapters[i].first, c->name)) return chapters[i].title;
+    return NULL;
+}
+
 void cli_print_overview(FILE *out) {
     fputs("anemone trains and runs transformers: on Apple's Neural Engine, and on any CPU.\n\n"
-          "Usage: anemone COMMAND [options]\n\nCommands:\n",
+          "Usage: anemone COMMAND [options]\n",
         out);
-    for (int i = 0; cli_commands[i]; i++)
-        fprintf(out, "  %-14s%s\n", cli_commands[i]->name, cli_commands[i]->summary);
-    fputs("\n\"anemone COMMAND --help\" tells all about one, with examples.\n", out);
+    for (int i = 0; cli_commands[i]; i++) {
+        const char *title = chapter_at(cli_commands[i]);
+        if (title) fprintf(out, "\n%s:\n", title);
+        print_summary(out, cli_commands[i]);
+    }
+    fputs("\nTo begin: something to read, a small model that reads it, and what it has to tell:\n"
+          "  anemone data synth --out stories.txt --size 4M\n"
+          "  anemone train --model stories260k --data stories.txt --out runs/first\n"
+          "  anemone generate --model runs/first --prompt \"Once upon a time\"\n\n"
+          "\"anemone COMMAND --help\" tells all about one, with examples.\n",
+        out);
+}
+
+bool cli_print_group(FILE *out, const char *name) {
+    char group[32];
+    bool any = false;
+    for (int i = 0; cli_commands[i]; i++) {
+        if (!cli_command_group(cli_commands[i], group, sizeof group) || strcmp(group, name)) continue;
+        if (!any) fprintf(out, "Usage: anemone %s COMMAND [options]\n\n", name);
+        print_summary(out, cli_commands[i]);
+        any = true;
+    }
+    if (any) fprintf(out, "\n\"anemone %s COMMAND --help\" tells all about one, with examples.\n", name);
+    return any;
 }
 
 static int run(const cli_args *args, ane_error *e) {
@@ -101,6 +138,7 @@ static int run(const cli_args *args, ane_error *e) {
     else {
         int used;
         const cli_command *c = cli_find_command(args->n_words, (char **)args->words, &used);
+        if (!c && args->n_words == 1 && cli_print_group(stdout, args->words[0])) return CLI_OK;
         if (!c) {
             cli_usage_error(e, "help", "there is no command \"%s\"", args->words[0]);
             ane_hint(e, "\"anemone help\" lists the commands");

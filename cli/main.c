@@ -109,6 +109,8 @@ static int dispatch(int argc, char **argv, ane_error *e) {
     if (is_one_of(argv[0], "--version", "-V")) return run_command(&cli_version, 0, NULL, e);
     int words = 0;
     const cli_command *command = cli_find_command(argc, argv, &words);
+    if (!command && argc == 2 && is_one_of(argv[1], "--help", "-h") && cli_print_group(stdout, argv[0]))
+        return CLI_OK;
     if (!command) return unknown_command(argc, argv, e);
     return run_command(command, argc - words, argv + words, e);
 }

@@ -115,9 +115,10 @@ double cli_float(const cli_args *args, const char *name) {
 
 /* "a whole number of at least 1", for messages */
 static void describe_expected(const cli_option *o, char *text, size_t size) {
-    const char *what = o->kind == CLI_INT    ? "a whole number"
-                       : o->kind == CLI_SIZE ? "a size like 500K, 2M or 1G"
-                                             : "a number";
+    const char *what = o->kind == CLI_INT     ? "a whole number"
+                       : o->kind == CLI_SIZE  ? "a size like 500K, 2M or 1G"
+                       : o->kind == CLI_FLOAT ? "a number"
+                                              : "a path";
     if (o->kind == CLI_CHOICE)
         snprintf(text, size, "one of %s", o->choices);
     else if (o->min == 0 && o->max == 0)
@@ -152,6 +153,9 @@ static bool acceptable(const cli_option *o, const char *text) {
         if (!read_int(text, o->kind == CLI_SIZE, &whole)) return false;
         x = (double)whole;
         break;
+    case CLI_PATH:
+    case CLI_FILES:
+    case CLI_REPEAT: return text[0] != 0;
     default: return true;
     }
     return (o->min == 0 && o->max == 0) || (x >= o->min && x <= o->max);
@@ -191,7 +195,7 @@ static bool take_value(cli_args *args, int i, const char *text, ane_error *e) {
         char expected[256];
         describe_expected(o, expected, sizeof expected);
         cli_usage_error(e, args->command->name, "--%s: expected %s, found \"%s\"", o->name, expected, text);
-        return ane_hint(e, "%s: %s", o->name, o->help);
+        return ane_hint(e, "--%s: %s", o->name, o->help);
     }
     if (o->kind != CLI_REPEAT && o->kind != CLI_FILES) v->n = 0;
     v->given = true;
@@ -218,7 +222,7 @@ static bool take_option(
     if (attached) return take_value(args, i, attached, e);
     if (*at + 1 >= argc || looks_like_option(argv[*at + 1])) {
         cli_usage_error(e, args->command->name, "--%s needs a value: --%s %s", o->name, o->name, o->value);
-        return ane_hint(e, "%s: %s", o->name, o->help);
+        return ane_hint(e, "--%s: %s", o->name, o->help);
     }
     do {
         if (!take_value(args, i, argv[++*at], e)) return false;
@@ -247,6 +251,8 @@ static bool parse_short(cli_args *args, int argc, char **argv, int *at, ane_erro
 
 static bool check_words(const cli_args *args, ane_error *e) {
     const cli_command *c = args->command;
+    for (int i = 0; i < args->n_words; i++)
+        if (!args->words[i][0]) return cli_usage_error(e, c->name, "found an empty argument") == CLI_OK;
     if (args->n_words >= c->min_words && args->n_words <= c->max_words) return true;
     if (args->n_words > c->max_words)
         cli_usage_error(e, c->name, "unexpected argument \"%s\"", args->words[c->max_words]);

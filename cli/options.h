@@ -39,7 +39,7 @@ typedef struct cli_option {
 /* Limits of a number, for rows of the table. Open above means: fits in 31 bits, as sizes do. */
 #define CLI_AT_LEAST(low) .min = (low), .max = INT32_MAX
 #define CLI_BETWEEN(low, high) .min = (low), .max = (high)
-#define CLI_ANY_SEED .min = 0, .max = 9.2e18
+#define CLI_ANY_SEED .min = 0, .max = 0x1p63
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 }; /* exit statuses */
 
@@ -98,6 +98,8 @@ const cli_command *cli_find_command(int argc, char **argv, int *words);
 
 /* help.c, man.c, completion.c */
 void cli_print_overview(FILE *out);
+/* The commands of a group ("data"); false when there is no such group. */
+bool cli_print_group(FILE *out, const char *name);
 void cli_print_help(FILE *out, const cli_command *command);
 void cli_print_man(FILE *out);
 void cli_print_completion_bash(FILE *out);

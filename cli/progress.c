@@ -36,37 +36,26 @@ static const char *print_duration(double seconds, char *text, size_t size) {
     return text;
 }
 
-/* "step 120/1000  loss 2.3142  lr 4.9e-04  3,412 tokens/s  MFU 31 %  ETA 4m10s" */
-static void put_numbers(const ane_train_event *v) {
+enum { NUMBERS_TEXT = 200 };
+
+/* "loss 2.3142  lr 4.9e-04  |g| 0.52  3,412 tokens/s  MFU 31 %  ETA 4m10s" */
+static const char *print_numbers(const ane_train_event *v, char text[NUMBERS_TEXT]) {
     char eta[32], rate[32], loss[40] = "skipped: a gradient is not finite";
     if (!v->skipped) snprintf(loss, sizeof loss, "loss %.4f", v->loss);
-    printf("%s  lr %.2e  |g| %.2f  %s tokens/s  MFU %.0f %%  ETA %s", loss, v->lr, v->grad_norm,
-        cli_thousands((int64_t)(v->tokens_per_second + 0.5), rate, sizeof rate), 100 * v->mfu,
+    snprintf(text, NUMBERS_TEXT, "%s  lr %.2e  |g| %.2f  %s tokens/s  MFU %.0f %%  ETA %s", loss, v->lr,
+        v->grad_norm, cli_thousands((int64_t)(v->tokens_per_second + 0.5), rate, sizeof rate), 100 * v->mfu,
         print_duration(v->eta_seconds, eta, sizeof eta));
-}
-
-static void draw_bar(cli_progress *p, const ane_train_event *v) {
-    enum { CELLS = 24 };
-    char cells[CELLS + 1];
-    int done = v->total_steps > 0 ? (int)(CELLS * v->step / v->total_steps) : 0;
-    for (int i = 0; i < CELLS; i++) cells[i] = i < done ? '=' : i == done ? '>' : ' ';
-    cells[CELLS] = 0;
-    printf("\r\033[K[%s] %lld/%lld  ", cells, (long long)v->step, (long long)v->total_steps);
-    put_numbers(v);
-    fflush(stdout);
-    p->bar_is_drawn = true;
+    return text;
 }
 
 static void on_step(cli_progress *p, const ane_train_event *v) {
-    if (p->style == CLI_PROGRESS_BAR) {
-        draw_bar(p, v);
-        return;
-    }
-    if (v->step != 1 && v->step != v->total_steps && v->step % p->log_every != 0 && !v->skipped) return;
-    printf("step %lld/%lld  ", (long long)v->step, (long long)v->total_steps);
-    put_numbers(v);
-    puts("");
-    fflush(stdout);
+    char numbers[NUMBERS_TEXT];
+    p->bar_is_drawn = p->style == CLI_PROGRESS_BAR;
+    if (p->bar_is_drawn)
+        cli_draw_bar(stdout, v->step, v->total_steps, print_numbers(v, numbers));
+    else if (v->step == 1 || v->step == v->total_steps || v->step % p->log_every == 0 || v->skipped)
+        printf(
+            "step %lld/%lld  %s\n", (long long)v->step, (long long)v->total_steps, print_numbers(v, numbers));
 }
 
 static void on_end(const cli_progress *p, const ane_train_event *v) {

@@ -1,11 +1,28 @@
 #include "cli/report.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+bool cli_draws(FILE *f) {
+    const char *term = getenv("TERM");
+    return isatty(fileno(f)) && term && *term && strcmp(term, "dumb") != 0;
+}
+
 bool cli_colours(FILE *f) {
-    const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(fileno(f)) && !(no_colour && *no_colour) && term && *term;
+    const char *no_colour = getenv("NO_COLOR");
+    return cli_draws(f) && !(no_colour && *no_colour);
+}
+
+void cli_draw_bar(FILE *f, int64_t done, int64_t total, const char *text) {
+    enum { CELLS = 24 };
+    char cells[CELLS + 1];
+    const int64_t full = total > 0 ? CELLS * done / total : 0;
+    for (int i = 0; i < CELLS; i++) cells[i] = i < full ? '=' : i == full ? '>' : ' ';
+    cells[CELLS] = 0;
+    /* ?7: whether a line goes on in the next one; two could not be drawn again. */
+    fprintf(f, "\r\033[K\033[?7l[%s] %lld/%lld  %s\033[?7h", cells, (long long)done, (long long)total, text);
+    fflush(f);
 }
 
 void cli_report(const ane_error *e) {

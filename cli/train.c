@@ -279,10 +279,10 @@ static int run(const cli_args *args, ane_error *e) {
     o.placement = placement;
     cli_progress progress = {.run = resume ? resume : o.out,
         .log_every = o.log_every,
-        .style = o.json                ? CLI_PROGRESS_JSON
-                 : o.quiet             ? CLI_PROGRESS_QUIET
-                 : cli_colours(stdout) ? CLI_PROGRESS_BAR
-                                       : CLI_PROGRESS_LINES};
+        .style = o.json              ? CLI_PROGRESS_JSON
+                 : o.quiet           ? CLI_PROGRESS_QUIET
+                 : cli_draws(stdout) ? CLI_PROGRESS_BAR
+                                     : CLI_PROGRESS_LINES};
     if (!resume || cli_given(args, "device")) cli_place_threads(args); /* a resumed run's device is its own */
     cli_catch_interrupts("\nanemone: finishing this step, then saving; press Ctrl-C again to stop at once\n");
     if (!ane_train(&o, resume, &cli_interrupted, cli_progress_event, &progress, e)) {

@@ -40,7 +40,7 @@ bool ane_training_open(ane_training *t, const char *device, const ane_model_conf
     const ane_adamw_options adamw = {
         .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1, .clip = 1};
     *t = (ane_training){.batch = batch, .seq = seq, .device = ane_device_open(device, e)};
-    if (!t->device || !make_batch(t, c->vocab_size, e)) return false;
+    if (!t->device) return false;
     t->scale = ane_device_capabilities(t->device)->precision == ANE_FP16 ? SCALE_FP16 : 1;
     t->weights = ane_weights_new(c, e);
     t->gradients = t->weights ? ane_weights_new(c, e) : NULL;
@@ -48,7 +48,7 @@ bool ane_training_open(ane_training *t, const char *device, const ane_model_conf
     if (!t->optimizer) return false;
     ane_weights_init(t->weights, 0);
     t->network = ane_network_new(t->device, t->weights, t->gradients, batch, seq, placement, e);
-    return t->network != NULL;
+    return t->network && make_batch(t, c->vocab_size, e); /* that size is one that can be trained */
 }
 
 typedef bool part(ane_training *t, ane_error *e);

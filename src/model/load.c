@@ -86,17 +86,26 @@ static char *model_folder(const char *path, ane_error *e) {
     return NULL;
 }
 
+static bool ends_in(const char *path, const char *ending) {
+    const size_t length = strlen(path), n = strlen(ending);
+    return length > n && strcmp(path + length - n, ending) == 0;
+}
+
+static bool hint_at_weights(const char *path, ane_error *e) {
+    if (ends_in(path, ".safetensors")) return ane_hint(e, "Give its folder: that has the config.json, too.");
+    return ane_hint(e, "Weights are a Hugging Face folder, a llama2.c .bin file, or a run folder.");
+}
+
 static bool check_exists(const char *path, ane_error *e) {
     if (ane_path_exists(path)) return true;
     ane_fail(e, ANE_ERROR_IO, path, "There is no such file or folder.");
-    return ane_hint(e, "Weights are a Hugging Face folder, a llama2.c .bin file, or a run folder.");
+    return hint_at_weights(path, e);
 }
 
 bool ane_weights_load_config(ane_model_config *c, const char *path, ane_error *e) {
     if (!check_exists(path, e)) return false;
-    size_t length = strlen(path);
-    if (length > 5 && strcmp(path + length - 5, ".json") == 0) return ane_model_config_load(c, path, e);
-    if (!ane_is_folder(path)) return ane_llama2c_config(c, path, e);
+    if (ends_in(path, ".json")) return ane_model_config_load(c, path, e);
+    if (!ane_is_folder(path)) return ane_llama2c_config(c, path, e) || hint_at_weights(path, e);
     char *folder = model_folder(path, e), *file = folder ? join(folder, "config.json", e) : NULL;
     bool ok = file && ane_model_config_load(c, file, e);
     free(folder);
@@ -106,9 +115,12 @@ bool ane_weights_load_config(ane_model_config *c, const char *path, ane_error *e
 
 static ane_weights *load(const char *path, bool mapped, ane_error *e) {
     if (!check_exists(path, e)) return NULL;
-    if (!ane_is_folder(path)) return ane_llama2c_load(path, e);
-    char *folder = model_folder(path, e);
-    ane_weights *w = folder ? ane_huggingface_load(folder, mapped, e) : NULL;
+    const bool is_folder = ane_is_folder(path);
+    char *folder = is_folder ? model_folder(path, e) : NULL;
+    ane_weights *w = folder       ? ane_huggingface_load(folder, mapped, e)
+                     : !is_folder ? ane_llama2c_load(path, e)
+                                  : NULL;
+    if (!w) hint_at_weights(path, e);
     free(folder);
     return w;
 }

@@ -2,7 +2,7 @@
 # --help of every command, the man page and the completions: all from the same tables, so each names every option.
 source "$(dirname "$0")/lib.sh"
 
-"$program" help | sed -n '/^Commands:/,/^$/p' | sed -n 's/^  \([a-z]\+\( [a-z]\+\)\?\)  .*/\1/p' >"$folder/commands"
+"$program" help | sed -n '/^Usage:/,/^To begin:/p' | sed -n 's/^  \([a-z]\+\( [a-z]\+\)\?\)  *[a-z].*/\1/p' >"$folder/commands"
 [ "$(wc -l <"$folder/commands")" -ge 14 ] || fail "the overview lists too few commands"
 "$program" help --man >"$folder/man"
 "$program" help --completion bash >"$folder/bash"
@@ -28,8 +28,15 @@ while read -r command; do
   done
 done <"$folder/commands"
 
+# A group: its commands.
+for group in data emulator; do
+  succeeds help $group
+  prints "$group "
+done
+succeeds data --help
+prints "  data synth "
 succeeds --help
-prints "Commands:"
+prints "To begin:"
 succeeds --version
 prints "anemone "
 succeeds version

@@ -28,6 +28,25 @@ grep -q '^step 7/12' out && fail "--log-every 5 printed step 7"
 step-8" ] || fail "--keep 2 kept $(ls run/checkpoints)"
 cp run/checkpoints/step-12/model.safetensors whole.safetensors
 
+# On a terminal: a bar, cut off at its edge; none on one that cannot draw, no colours where they are not wanted.
+if script --version 2>/dev/null | grep -q util-linux; then
+  on_terminal() { # TERM COMMAND
+    TERM=$1 script -qec "$2" /dev/null </dev/null >out 2>err
+  }
+  train="'$program' train --model config.json --data stories.txt --batch 1 --seq 16 --threads 1 --steps 2 --eval-every 0"
+  on_terminal xterm "$train --out drawn"
+  grep -qF $'\033[K\033[?7l[========================] 2/2  loss' out || fail "no bar on a terminal"
+  on_terminal dumb "$train --out plain"
+  grep -q $'\033' out && fail "a dumb terminal got escape sequences"
+  prints "step 2/2  loss"
+  on_terminal dumb "NO_COLOR= '$program' train"
+  grep -q $'\033' out && fail "a dumb terminal got colours"
+  on_terminal xterm "NO_COLOR= '$program' train"
+  grep -qF $'\033[1;31manemone' out || fail "a terminal got no colours"
+  on_terminal xterm "'$program' train"
+  grep -q $'\033' out && fail "NO_COLOR was overlooked"
+fi
+
 # The same in parts: stopped after step 5, then continued, is the same to the bit.
 succeeds train "${small[@]}" --out parts --steps 12 --eval-every 6 --eval-batches 2 --save-every 4 --sample-every 12 \
   --sample-prompt Once --log-every 5 --keep 2 --stop-after 5
@@ -125,7 +144,13 @@ fails 1 "not below the model's 258" generate --model run --prompt-ids 0,258 --pr
 fails 1 'expected numbers with commas' generate --model run --prompt-ids 0,,2 --print-ids
 fails 1 'expected numbers with commas' generate --model run --prompt-ids -3 --print-ids
 fails 1 "more than the model's 64 positions" generate --model run --prompt Once --tokens 100
+fails 1 "64 tokens leave no room" generate --model run --print-ids --prompt-ids "$(printf '1,%.0s' {1..63})1"
+warns "shorten the prompt"
 fails 1 "nothere" generate --model nothere
+fails 1 "Not a llama2.c checkpoint" generate --model run/checkpoints/step-12/model.safetensors
+warns "Give its folder"
+fails 1 "Not a llama2.c checkpoint" generate --model stories.txt
+warns "Weights are a Hugging Face folder"
 succeeds eval --model run --data stories.txt --validation 0.1 --seq 16 --json
 loss=$(number loss)
 less 0 "$loss" && less "$loss" 6 || fail "a loss of $loss"

@@ -17,6 +17,7 @@ fails 2 'unknown option --qqqqqqqqqqqq' train --qqqqqqqqqqqq
 warns '"anemone train --help" lists the options'
 fails 2 'unknown option -z' train -z
 fails 2 '--steps needs a value' train --steps
+warns '--steps: optimizer steps'
 fails 2 '--steps needs a value' train --steps --batch 3
 fails 2 '--json takes no value' train --json=yes
 fails 2 'unexpected argument "extra"' train extra
@@ -48,6 +49,13 @@ fails 2 '--data FILE is missing' eval --model x
 fails 2 '--out FILE is missing' data synth
 fails 2 'cannot be given with --resume' train --resume x --lr 3
 fails 2 'fp32 alone' convert a b.bin --dtype bf16
+
+fails 2 '--model: expected a path, found ""' train --model "" --data x --out y
+fails 2 '--data: expected a path, found ""' train --model x --data "" --out y
+fails 2 'found an empty argument' check ""
+fails 2 '--prompt and --prompt-ids' generate --model x --prompt a --prompt-ids 1
+fails 1 'There is no such file' generate --model x --seed 9223372036854775807
+fails 1 'must be between 1 and 16777216' bench train --model stories260k --seq 2000000000
 
 # Help wins over whatever else is wrong, unless "--" ends the options.
 succeeds train --steps nonsense --help
