@@ -1,6 +1,8 @@
 /* decoder_pass.c - see decoder_pass.h. */
 #include "model/decoder_pass.h"
 
+#include "base/parallel.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +38,8 @@ static ane_buffer *new_cache(ane_device *d, const ane_model_config *m, int64_t l
 
 bool ane_kv_cache_new(
     ane_kv_cache *c, ane_device *d, const ane_model_config *m, int32_t length, ane_error *e) {
-    *c = (ane_kv_cache){.length = length, .in_runs = fuses(d)};
+    *c =
+        (ane_kv_cache){.length = length, .threads = ane_device_capabilities(d)->threads, .in_runs = fuses(d)};
     c->k = calloc((size_t)m->n_layers, sizeof(ane_buffer *));
     c->v = calloc((size_t)m->n_layers, sizeof(ane_buffer *));
     if (!c->k || !c->v) return ane_fail(e, ANE_ERROR_MEMORY, "", "Not enough memory.");
@@ -58,18 +61,33 @@ void ane_kv_cache_free(ane_kv_cache *c, const ane_model_config *m) {
     *c = (ane_kv_cache){0};
 }
 
+/* Runs of a new part, `from_pitch` bytes apart, into the cache. */
+typedef struct keep_job {
+    char *to;
+    const char *from;
+    int64_t to_pitch, from_pitch, bytes;
+} keep_job;
+
+static void keep_runs(void *context, int64_t begin, int64_t end) {
+    const keep_job *j = context;
+    for (int64_t i = begin; i < end; i++)
+        memcpy(j->to + i * j->to_pitch, j->from + i * j->from_pitch, (size_t)j->bytes);
+}
+
 bool ane_kv_keep(
     const ane_kv_cache *c, ane_buffer *cache, ane_buffer *new, int32_t position, int32_t n, ane_error *e) {
     const mil_type *t = ane_buffer_type(cache);
     int where = c->in_runs ? 2 : 3; /* the dimension of positions */
-    size_t size = (size_t)mil_dtype_bits(t->dtype) / 8 * (size_t)(c->in_runs ? t->dim[3] : 1);
+    int64_t size = mil_dtype_bits(t->dtype) / 8 * (c->in_runs ? t->dim[3] : 1);
     int64_t room = t->dim[where], tokens = ane_buffer_type(new)->dim[where];
     const char *from = ane_buffer_map(new, ANE_READ, e);
     if (!from) return false;
     char *to = ane_buffer_map(cache, ANE_READ_WRITE, e);
-    for (int64_t i = 0; to && i < t->dim[1]; i++)
-        memcpy(
-            to + (size_t)(i * room + position) * size, from + (size_t)(i * tokens) * size, (size_t)n * size);
+    keep_job j = {to, from, room * size, tokens * size, n * size};
+    if (to) {
+        j.to += position * size;
+        ane_parallel_for(t->dim[1], 1 + 32768 / j.bytes, c->threads, keep_runs, &j);
+    }
     bool ok = to && ane_buffer_unmap(cache, e);
     return ane_buffer_unmap(new, e) && ok;
 }
@@ -104,7 +122,8 @@ static bool make_blocks(ane_pass *p, ane_device *d, const ane_model_config *c, a
     mil_program *program = mil_program_new(MIL_IOS18, e);
     if (!program) return false;
     ane_llama_block(program, c, &shape); /* the stage asks whether it went well */
-    p->blocks = ane_stage_new(d, program, &(ane_stage_options){.copies = c->n_layers, .keeps_weights = true}, e);
+    p->blocks =
+        ane_stage_new(d, program, &(ane_stage_options){.copies = c->n_layers, .keeps_weights = true}, e);
     return p->blocks != NULL;
 }
 

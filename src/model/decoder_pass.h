@@ -9,6 +9,7 @@
  * n_kv_heads, length, head_dim]: positions in one run, in bf16 where products are. And what says which are there. */
 typedef struct ane_kv_cache {
     int32_t length;
+    int threads;  /* that copy */
     bool in_runs; /* the second form */
     ane_buffer **k, **v;
     ane_buffer *mask;  /* [1, 1, 1, length]: 0, or ANE_HIDDEN where there is nothing yet */

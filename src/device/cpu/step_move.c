@@ -177,7 +177,7 @@ static void to_raw(const convert_job *j, char *raw, const char *ours, int64_t be
     else if (c->dtype == MIL_FP32)
         memcpy(raw + begin * 4, f + begin, (size_t)n * 4);
     else if (c->dtype == MIL_BF16)
-        ane_bf16_array_from_f32((uint16_t *)(void *)raw + begin, f + begin, (size_t)n);
+        ane_gemv_store(ANE_GEMV_BF16, raw + begin * 2, f + begin, 1, n, 1); /* in vectors */
     else
         for (int64_t i = begin; i < begin + n; i++)
             mil_constant_set(
@@ -199,7 +199,7 @@ static bool run_convert(const void *data, const cpu_run *r, ane_error *e) {
     const cpu_convert *c = data;
     convert_job j = {c, r, ane_cpu_kind_of(c->dtype) == CPU_F32};
     ane_parallel_for(
-        c->count, 65536, r->threads, convert_part, &j); /* whole bytes of sub-byte types in a part */
+        c->count, 16384, r->threads, convert_part, &j); /* whole bytes of sub-byte types in a part */
     return true;
 }
 
