@@ -153,12 +153,6 @@ static void free_memory(bench *b) {
     b->a = b->b = b->c = NULL, b->packed = NULL;
 }
 
-static double peak_of(const bench *b) {
-    double vectors = b->bf16 ? ane_peak_bf16_flops(b->threads) : ane_peak_flops(b->threads),
-           tiles = b->bf16 ? ane_peak_tile_flops(b->threads) : 0;
-    return tiles > vectors ? tiles : vectors;
-}
-
 static bool measure(
     bench *b, const ane_model_config *c, const char *model, int64_t columns, json_t *rows, ane_error *e) {
     weight w[N_WEIGHTS];
@@ -166,7 +160,7 @@ static bool measure(
     bool ok = take_memory(b, w, columns, e);
     for (int i = 0; ok && i < N_WEIGHTS; i++) {
         int64_t n = strcmp(w[i].name, "head") == 0 && columns > HEAD_COLUMNS ? HEAD_COLUMNS : columns;
-        b->peak = peak_of(b);
+        b->peak = ane_peak_product_flops(b->bf16, b->threads);
         for (direction d = 0; ok && d < N_DIRECTIONS; d++) {
             json_t *row = row_of(b, &w[i], n, d, e);
             ok = row && json_object_set_new(row, "model", json_string(model)) == 0 &&

@@ -76,9 +76,8 @@ static json_t *json_of(const row *rows, int n, double step_ms, double peak, doub
 /* The fastest way to multiply in the device's precision. */
 static double peak_of(const ane_device *d) {
     const ane_capabilities *c = ane_device_capabilities(d);
-    if (c->precision != ANE_BF16 && c->precision != ANE_INT8) return ane_peak_flops(c->threads);
-    double dots = ane_peak_bf16_flops(c->threads), tiles = ane_peak_tile_flops(c->threads);
-    return tiles > dots ? tiles : dots;
+    bool bf16 = c->precision == ANE_BF16 || c->precision == ANE_INT8;
+    return ane_peak_product_flops(bf16, c->threads);
 }
 
 json_t *cli_profile(

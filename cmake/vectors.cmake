@@ -40,7 +40,8 @@ if(ANEMONE_PROCESSOR MATCHES "^(x86_64|amd64)$")
     string(APPEND ANEMONE_FOREIGN "|_avx512bf16\\.c$")
   endif()
   if(ANEMONE_HAS_AVX512BF16 AND ANEMONE_HAS_AMX)
-    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/base/packed_amx.c PROPERTIES
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/src/base/packed_amx.c
+      ${PROJECT_SOURCE_DIR}/src/base/packed_fp32_amx.c PROPERTIES
       COMPILE_OPTIONS "${ANEMONE_AVX512_FLAGS};-mavx512bf16;-mamx-tile;-mamx-bf16")
     target_compile_definitions(anemone_objects PRIVATE ANEMONE_AMX)
   else()

@@ -43,7 +43,8 @@ typedef struct ane_capabilities {
     int max_inputs, max_outputs;
     int64_t max_dim, max_width; /* of any axis, of the last two */
     int64_t min_surface_bytes, row_alignment_bytes;
-    int threads; /* host threads used */
+    int threads;       /* host threads used */
+    char products[16]; /* kernel of the host's products: "amx", ..., "library"; "": the best there is */
     /* Which machine: "M4 Max", or the processor; "25D125"; the version of Apple's framework, or the library that
      * multiplies. "" when unknown. */
     char chip[64], os_build[64], framework[160];

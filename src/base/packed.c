@@ -45,6 +45,7 @@ const ane_packed_kernel *ane_packed_kernel_find(bool bf16, const char *name) {
     } all[] = {
 #if defined(ANEMONE_AMX)
         {&ane_packed_amx, true, has_amx},
+        {&ane_packed_fp32_amx, false, has_amx},
 #endif
 #if defined(ANEMONE_AVX512BF16)
         {&ane_packed_avx512bf16, true, has_avx512bf16},
@@ -101,7 +102,7 @@ enum {
     MOST_COLUMNS = 32,
     SECOND_CACHE = 1 << 20, /* bytes of B that stay in it */
     STRIP = 288 << 10,      /* bytes of A packed at once, on the stack */
-    MOST_K = 2048,          /* so that a panel of any kernel fits a strip */
+    MOST_K = 1536,          /* so that a panel of any kernel fits a strip */
 };
 
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,

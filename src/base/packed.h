@@ -2,10 +2,12 @@
  *
  *     C[m, n] (+)= A[m, k] B[k, n],   C row-major fp32
  *
+ * Operands are fp32. Kernels of bf16 round them as they are packed; that of tiles for fp32 ("amx") splits each into three
+ * numbers of bf16 and is as exact as fp32's own multiply-adds, for finite numbers below 3.39e38.
+ *
  * B is packed by the caller, once for all products that read it; A is packed a panel at a time into the first cache by
  * the thread that multiplies with it, so that weights need no copy beside their master: at 256 columns that costs less
- * than reading a packed copy and keeping it up to date. With bf16 both are rounded to nearest even as they are packed;
- * sums are fp32 everywhere. Results do not depend on the number of threads.
+ * than reading a packed copy and keeping it up to date. Sums are fp32 everywhere. Results do not depend on the number of threads.
  */
 #ifndef ANEMONE_BASE_PACKED_H
 #define ANEMONE_BASE_PACKED_H
@@ -23,14 +25,15 @@ typedef void ane_packed_block(
 
 /* A kernel makes blocks of rows x columns of C from a panel of A (rows x k) and one of B (k x columns). */
 typedef struct ane_packed_kernel {
-    const char *name;  /* "avx512", "avx512bf16", "amx" */
-    int rows, columns; /* of a block */
-    int bytes;         /* of a packed element */
-    int k_step;        /* panels are padded with zeros to a multiple of this */
-    int k_chunk;       /* a panel of A this long stays in the first cache */
-    int k_across;      /* the same when A is transposed */
-    int k_square;      /* what is packed at a time when it is, a multiple of k_step */
-    int n_chunk;       /* columns of C that are worked on together */
+    const char *name;     /* "avx512", "avx512bf16", "amx" */
+    bool outruns_library; /* even where packing B pays for a single product */
+    int rows, columns;    /* of a block */
+    int bytes;            /* of a packed element */
+    int k_step;           /* panels are padded with zeros to a multiple of this */
+    int k_chunk;          /* a panel of A this long stays in the first cache */
+    int k_across;         /* the same when A is transposed */
+    int k_square;         /* what is packed at a time when it is, a multiple of k_step */
+    int n_chunk;          /* columns of C that are worked on together */
     int row_bytes; /* panels of A that lie along k stay rows, this far apart; 0: they lie as those across do */
     /* One panel: element (i, l) is x[i * stride + l * k_stride], i < n <= rows (or columns), l < k. One of the strides
      * is 1. */

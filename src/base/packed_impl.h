@@ -4,7 +4,7 @@
 
 #include "base/packed.h"
 
-extern const ane_packed_kernel ane_packed_avx512, ane_packed_avx512bf16, ane_packed_amx;
+extern const ane_packed_kernel ane_packed_avx512, ane_packed_avx512bf16, ane_packed_amx, ane_packed_fp32_amx;
 
 /* A block over the edge of C, by way of a whole one beside it. */
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,

@@ -2,6 +2,7 @@
 #ifndef ANEMONE_BASE_PEAK_H
 #define ANEMONE_BASE_PEAK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* fp32 operations a second (2 per multiply-add) that `threads` threads reach together when everything is in
@@ -13,6 +14,8 @@ double ane_peak_undisturbed_flops(void);
 double ane_peak_bf16_flops(int threads);
 /* The same by matrix tiles (AMX); 0 where there are none. */
 double ane_peak_tile_flops(int threads);
+/* The best of these for products of bf16, or of fp32 numbers: by tiles an fp32 one takes six of bf16. */
+double ane_peak_product_flops(bool bf16, int threads);
 /* Bytes a second that `threads` threads move together between memory and processor: two arrays read and one of them
  * written, 12 bytes an element; about 40 ms. 0: no memory to measure with. */
 double ane_peak_bandwidth(int threads);

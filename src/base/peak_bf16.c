@@ -123,3 +123,10 @@ double ane_peak_bf16_flops(int threads) {
 double ane_peak_tile_flops(int threads) {
     return rate_of(tiles(), threads);
 }
+
+double ane_peak_product_flops(bool bf16, int threads) {
+    enum { PRODUCTS_OF_PARTS = 6 }; /* see packed_tiles.inc */
+    double vectors = bf16 ? ane_peak_bf16_flops(threads) : ane_peak_flops(threads),
+           tiles = ane_peak_tile_flops(threads) / (bf16 ? 1 : PRODUCTS_OF_PARTS);
+    return tiles > vectors ? tiles : vectors;
+}

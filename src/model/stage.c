@@ -216,8 +216,11 @@ static bool same_right(const ane_product *a, const ane_product *b) {
 /* Products by our own kernels, where there are any: all use one room, one after the other. */
 static bool pack_products(ane_stage *s, ane_error *e) {
     int n = s->copies * s->gradient->n_param_grads;
-    bool bf16 = ane_device_capabilities(s->device)->precision == ANE_BF16;
-    const ane_packed_kernel *kernel = ane_packed_kernel_find(bf16, NULL);
+    const ane_capabilities *c = ane_device_capabilities(s->device);
+    const ane_packed_kernel *kernel =
+        strcmp(c->products, "library") == 0
+            ? NULL
+            : ane_packed_kernel_find(c->precision == ANE_BF16, *c->products ? c->products : NULL);
     int64_t room = 0;
     for (int i = 0; i < n; i++) {
         s->products[i].kernel = kernel;

@@ -16,6 +16,7 @@ static void bf16_is_plausible(void **state) {
     (void)state;
     assert_true(ane_peak_bf16_flops(1) > 1e7 && ane_peak_bf16_flops(1) < 1e14);
     double tiles = ane_peak_tile_flops(2);
+    assert_true(ane_peak_product_flops(true, 2) >= 0.2 * tiles && ane_peak_product_flops(false, 2) > 1e7);
     assert_true(tiles == 0 || (tiles > 1e8 && tiles < 1e15));
 }
 

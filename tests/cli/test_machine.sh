@@ -50,7 +50,7 @@ for key in prompt_tokens new_tokens median tokens_per_second prompt_tokens_per_s
 done
 fails 1 "no_such_model" bench generate --model no_such_model
 fails 1 "int8 is for generating" bench train --model stories260k --precision int8
-fails 1 "amx cannot be had here in fp32" bench gemm --precision fp32 --products amx
+fails 1 "avx512bf16 cannot be had here in fp32" bench gemm --precision fp32 --products avx512bf16
 fails 2 "expected one of" bench gemm --model gpt2
 
 # Threads that wait for each other sleep soon (cli/spin.c): GNU's OpenMP says what it was told.

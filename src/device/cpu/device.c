@@ -87,16 +87,16 @@ static bool choose_products(options *o, ane_error *e) {
     o->packed = ane_packed_kernel_find(bf16, any ? NULL : o->products);
     return any || o->packed ||
            ane_fail(e, ANE_ERROR_ARGUMENT, "cpu",
-               "products=%s cannot be had here in %s: amx and avx512bf16 are for bf16, avx512 for the "
-               "others, where "
-               "the processor has them",
+               "products=%s cannot be had here in %s: amx is for every precision, avx512bf16 for bf16, "
+               "avx512 "
+               "for fp32 and fp16, where the processor has them",
                o->products, ane_precision_name(o->precision));
 }
 
-/* In fp32 oneDNN is as fast as our kernels and needs no packing. Other libraries may be set up for another processor, and
- * whoever asks for a kernel gets it. */
+/* Without tiles oneDNN is as fast as our kernel for fp32 and needs no packing. Other libraries may be set up for another
+ * processor, and whoever asks for a kernel gets it. */
 static bool packs_lonely(const options *o) {
-    return *o->products || o->precision == ANE_BF16 || o->precision == ANE_INT8 ||
+    return *o->products || (o->packed && o->packed->outruns_library) ||
            strncmp(ane_gemm_library(), "oneDNN", 6) != 0;
 }
 
@@ -128,6 +128,7 @@ static void describe(ane_capabilities *c, const cpu_device *d) {
     snprintf(c->description, sizeof c->description, "%s vectors, %s%s%s, %d thread%s", d->v->name,
         d->packed ? d->packed->name : "", d->packed ? " products, " : "", ane_gemm_library(), d->threads,
         d->threads == 1 ? "" : "s");
+    snprintf(c->products, sizeof c->products, "%s", d->packed ? d->packed->name : "library");
     c->accumulates = true;
     c->max_inputs = c->max_outputs = INT32_MAX;
     c->max_dim = c->max_width = INT64_MAX;
