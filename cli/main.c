@@ -5,6 +5,7 @@
 #include "cli/spin.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
@@ -115,7 +116,15 @@ static int dispatch(int argc, char **argv, ane_error *e) {
     return run_command(command, argc - words, argv + words, e);
 }
 
+/* A file that is opened must not get the number of a closed standard stream: what is printed would go into it. What is put
+ * in the stream's place cannot be written (and stdin's not be read): the program says so at its end. */
+static void occupy_standard_streams(void) {
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0) return;
+}
+
 int main(int argc, char **argv) {
+    occupy_standard_streams();
     cli_spin_briefly(argv);
     ane_error e = {0};
     int status = dispatch(argc - 1, argv + 1, &e);

@@ -154,7 +154,7 @@ bool ane_trainer_save(ane_trainer *t, bool must, ane_error *e) {
         return false;
     }
     char text[sizeof reason + 64];
-    snprintf(text, sizeof text, "The checkpoint was not saved: %s: %s %s", reason.where, reason.message,
+    snprintf(text, sizeof text, "The checkpoint was not saved: %s: %s; %s", reason.where, reason.message,
         reason.hint);
     return ane_trainer_say(t, "warning", text, e);
 }

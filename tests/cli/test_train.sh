@@ -28,6 +28,12 @@ grep -q '^step 7/12' out && fail "--log-every 5 printed step 7"
 step-8" ] || fail "--keep 2 kept $(ls run/checkpoints)"
 cp run/checkpoints/step-12/model.safetensors whole.safetensors
 
+# Standard streams that are closed: nothing that would be printed ends up in a file of the run.
+"$program" train "${small[@]}" --out closed --steps 3 --log-every 1 >&- 2>err
+[ $? -eq 1 ] || fail "what could not be printed is no error"
+grep -qv '^{' closed/log.jsonl && fail "the log has printed lines: $(grep -v '^{' closed/log.jsonl)"
+succeeds generate --model closed --tokens 3
+
 # On a terminal: a bar, cut off at its edge; none on one that cannot draw, no colours where they are not wanted.
 if script --version 2>/dev/null | grep -q util-linux; then
   on_terminal() { # TERM COMMAND
