@@ -198,24 +198,67 @@ static void strip(const ane_packed_product *p, const part *s) {
             row_of_blocks(p, s, i, s->l + k, least(s->k_inner, s->k - k), a + panel_at(p, s, i, k));
 }
 
-static void panels_of_a(void *context, int64_t begin, int64_t end) {
-    const ane_packed_product *p = context;
+/* Panels of A [begin, end), of B [left, right). */
+static void multiply_panels(
+    const ane_packed_product *p, int64_t begin, int64_t end, int64_t left, int64_t right) {
     const ane_packed_kernel *kernel = p->kernel;
     cut c = cut_of(p);
-    int64_t last_row = least(end * kernel->rows, p->m), step = c.panels * kernel->rows;
-    if (kernel->begin) kernel->begin();
-    for (int64_t first = 0; first < p->n; first += c.columns)
+    int64_t last_row = least(end * kernel->rows, p->m), step = c.panels * kernel->rows,
+            last = least(right * kernel->columns, p->n);
+    for (int64_t first = left * kernel->columns; first < last; first += c.columns)
         for (int64_t l = 0; l < p->k; l += c.k)
             for (int64_t row = begin * kernel->rows; row < last_row; row += step) {
-                part s = {first, least(first + c.columns, p->n), l, least(c.k, p->k - l), row,
+                part s = {first, least(first + c.columns, last), l, least(c.k, p->k - l), row,
                     least(row + step, last_row), c.k_inner};
                 strip(p, &s);
             }
-    if (kernel->end) kernel->end();
+}
+
+typedef struct shares {
+    ane_packed_product p;
+    int64_t threads;
+} shares;
+
+static int64_t panels_in(int64_t n, int64_t panel) {
+    return (n + panel - 1) / panel;
+}
+
+/* A thread's share: as many whole panels of A as the others have; what is left of them by columns. */
+static void multiply_shares(void *context, int64_t begin, int64_t end) {
+    const shares *s = context;
+    const ane_packed_product *p = &s->p;
+    int64_t panels = panels_in(p->m, p->kernel->rows), each = panels / s->threads,
+            columns = panels_in(p->n, p->kernel->columns);
+    if (p->kernel->begin) p->kernel->begin();
+    multiply_panels(p, begin * each, end * each, 0, columns);
+    multiply_panels(p, s->threads * each, panels, columns * begin / s->threads, columns * end / s->threads);
+    if (p->kernel->end) p->kernel->end();
 }
 
 void ane_packed_run(const ane_packed_product *p, int threads) {
-    ane_packed_product copy = *p;
-    if (p->store == ANE_STREAM && ((uintptr_t)p->c % 64 != 0 || p->ldc % 16 != 0)) copy.store = ANE_PUT;
-    ane_parallel_for((p->m + p->kernel->rows - 1) / p->kernel->rows, 1, threads, panels_of_a, &copy);
+    shares s = {*p, threads};
+    if (p->store == ANE_STREAM && ((uintptr_t)p->c % 64 != 0 || p->ldc % 16 != 0)) s.p.store = ANE_PUT;
+    ane_parallel_for(threads, 1, threads, multiply_shares, &s);
+}
+
+/* ---- a slab of B at a time --------------------------------------------------------------------------------------------- */
+
+enum { SLAB = 1536 }; /* a multiple of every kernel's k_chunk: some MB of packed B that caches hold */
+
+int64_t ane_packed_slab_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k) {
+    return ane_packed_bytes(kernel, n, least(k, SLAB));
+}
+
+void ane_packed_run_slabs(const ane_packed_product *p, const ane_packed_source *b, void *slab, int threads) {
+    for (int64_t l = 0; l < p->k; l += SLAB) {
+        ane_packed_product part = *p;
+        const ane_packed_source from = {b->x + l * b->k_stride, b->stride, b->k_stride};
+        part.k = least(SLAB, p->k - l);
+        part.a.x += l * p->a.k_stride;
+        part.b = slab;
+        if (p->store == ANE_STREAM && part.k < p->k) part.store = ANE_PUT;
+        if (l > 0) part.store = ANE_ADD;
+        ane_packed_pack(p->kernel, slab, &from, p->n, part.k, threads);
+        ane_packed_run(&part, threads);
+    }
 }

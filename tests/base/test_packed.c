@@ -142,6 +142,34 @@ static void test_threads(void **state) {
     free(a), free(b), free(c), free(d);
 }
 
+/* A slab of B at a time: sums in another order, so nearly the same. */
+static void test_slabs(void **state) {
+    (void)state;
+    enum { M = 70, N = 45, K = 3500 };
+    ane_rng rng = ane_rng_new(7, 0);
+    float *a = filled(&rng, M * K), *b = filled(&rng, N * K), *c = filled(&rng, M * N),
+          *before = malloc(4 * M * N);
+    memcpy(before, c, 4 * M * N);
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
+        const ane_packed_kernel *kernel = ane_packed_kernel_find(kernels[i].bf16, kernels[i].name);
+        if (!kernel) continue;
+        int64_t bytes = ane_packed_slab_bytes(kernel, N, K);
+        assert_true(bytes < ane_packed_bytes(kernel, N, K) &&
+                    ane_packed_slab_bytes(kernel, N, 9) == ane_packed_bytes(kernel, N, 9));
+        void *slab = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
+        for (int flags = 0; flags < 8; flags++) {
+            ane_packed_source from = flags & 2 ? (ane_packed_source){b, K, 1} : (ane_packed_source){b, 1, N};
+            ane_packed_source left = flags & 1 ? (ane_packed_source){a, K, 1} : (ane_packed_source){a, 1, M};
+            ane_packed_product p = {kernel, M, N, K, left, NULL, c, N, flags & 4 ? ANE_ADD : ANE_STREAM};
+            memcpy(c, before, 4 * M * N);
+            ane_packed_run_slabs(&p, &from, slab, 3);
+            check(&p, &from, before, kernels[i].bf16);
+        }
+        free(slab);
+    }
+    free(a), free(b), free(c), free(before);
+}
+
 static void test_names(void **state) {
     (void)state;
     assert_null(ane_packed_kernel_find(false, "avx512bf16"));
@@ -151,6 +179,6 @@ static void test_names(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_fp32_is_as_exact_as_fp32), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_names)};
+        cmocka_unit_test(test_slabs), cmocka_unit_test(test_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,12 +52,9 @@ static int32_t only_reader(const cpu_plan *plan, int32_t storage) {
     return reader;
 }
 
-/* Give the one product that reads what `pack` makes to the library, as its operand lies; false when there are more, or when
- * its left operand is transposed, which the library is slow at. */
-static bool give_to_library(const cpu_plan *plan, const cpu_node *pack) {
-    int32_t i = only_reader(plan, pack->out[0].storage);
-    if (i < 0) return false;
-    cpu_node *product = &plan->nodes[i];
+/* Give the product to the library, as its operand lies; false when its left operand is transposed, which the library is slow
+ * at. */
+static bool give_to_library(cpu_node *product, const cpu_node *pack) {
     cpu_gemm *g = product->data;
     if (g->g.transpose_a) return false;
     g->packed = NULL;
@@ -66,12 +63,33 @@ static bool give_to_library(const cpu_plan *plan, const cpu_node *pack) {
     return true;
 }
 
-void ane_cpu_drop_lonely_packs(cpu_plan *plan) {
+/* Let the product pack a slab at a time, into what is needed of the room that the whole would have taken. */
+static bool pack_in_slabs(cpu_plan *plan, cpu_node *product, const cpu_node *pack) {
+    cpu_gemm *g = product->data;
+    const cpu_pack *p = pack->data;
+    cpu_storage *room = &plan->storages[p->out];
+    int64_t bytes = ane_packed_slab_bytes(p->kernel, p->n, p->k);
+    if (bytes == room->bytes || g->small_storage >= 0) return true; /* not worth it; needs all of it */
+    cpu_view *views = ane_arena_array(plan->arena, 4, sizeof *views);
+    if (!views) return false;
+    views[0] = product->in[0], views[1] = pack->in[0], views[2] = product->out[0], views[3] = pack->out[0];
+    views[3].dim[0] = room->count = room->bytes = bytes;
+    product->in = views, product->out = views + 2, product->n_out = 2;
+    g->slabs = p;
+    return true;
+}
+
+bool ane_cpu_settle_lonely_packs(cpu_plan *plan) {
     int32_t kept = 0;
     for (int32_t i = 0; i < plan->n_nodes; i++) {
         cpu_node *n = &plan->nodes[i];
-        if (n->type == CPU_NODE_PACK && give_to_library(plan, n)) continue;
+        int32_t reader = n->type == CPU_NODE_PACK ? only_reader(plan, n->out[0].storage) : -1;
+        cpu_node *product = reader >= 0 ? &plan->nodes[reader] : NULL;
+        if (product && !plan->packs_lonely && give_to_library(product, n)) continue;
+        if (product && !pack_in_slabs(plan, product, n)) return false;
+        if (product && ((cpu_gemm *)product->data)->slabs) continue;
         plan->nodes[kept++] = *n;
     }
     plan->n_nodes = kept;
+    return true;
 }

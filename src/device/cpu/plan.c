@@ -97,7 +97,8 @@ static void find_gemm_outputs(cpu_plan *plan) {
 bool ane_cpu_plan_build(cpu_plan *plan, const mil_function *f, ane_error *e) {
     plan->f = f;
     if (!add_ports(plan, e) || !ane_cpu_lower(plan, e)) return false;
-    if (!plan->packs_lonely) ane_cpu_drop_lonely_packs(plan);
+    if (!ane_cpu_settle_lonely_packs(plan))
+        return ane_fail(e, ANE_ERROR_MEMORY, f->name, "no memory for the plan");
     find_gemm_outputs(plan);
     return ane_cpu_schedule(plan, e) && ane_cpu_place_storages(plan, e);
 }

@@ -216,6 +216,13 @@ bool ane_cpu_place_storages(cpu_plan *plan, ane_error *e);
  */
 enum { CPU_BATCH_RANK = MIL_MAX_RANK - 2 };
 
+/* The right operand of products, packed once for all that read it; in bf16 rounded as well. */
+typedef struct cpu_pack {
+    const ane_packed_kernel *kernel;
+    int32_t in, out; /* storages */
+    int64_t offset, stride, k_stride, n, k;
+} cpu_pack;
+
 typedef struct cpu_gemm {
     ane_gemm g;                      /* without addresses */
     const ane_packed_kernel *packed; /* b is packed for this kernel; NULL: all are as they lie */
@@ -227,8 +234,10 @@ typedef struct cpu_gemm {
     bool vector;           /* n is 1, all of a lies row by row, b in one piece: cpu_gemvs */
     ane_gemv_format small; /* of a vector's: other than F32: a is a weight's small copy */
     int32_t small_storage; /* of a packed one's: the weight's small copy, read where it is there; else -1 */
-    bool round;            /* C to fp16 afterwards */
-    int32_t output;        /* the output that it makes alone, or -1 */
+    const cpu_pack *
+        slabs; /* of a packed one: b lies as this tells, and is packed slab by slab into its room; else NULL */
+    bool round;     /* C to fp16 afterwards */
+    int32_t output; /* the output that it makes alone, or -1 */
 } cpu_gemm;
 
 /* Products of matrices with one and the same vector. */
@@ -238,19 +247,13 @@ typedef struct cpu_gemvs {
     const cpu_gemm *product[CPU_GEMVS];
 } cpu_gemvs;
 
-/* The right operand of products, packed once for all that read it; in bf16 rounded as well. */
-typedef struct cpu_pack {
-    const ane_packed_kernel *kernel;
-    int32_t in, out; /* storages */
-    int64_t offset, stride, k_stride, n, k;
-} cpu_pack;
-
 /* Whether b is worth packing for g: what is read of it for every panel of rows is packed once. */
 bool ane_cpu_is_packable(const cpu_plan *plan, const cpu_gemm *g);
 /* The storage in which g's b lies packed: one that is there, or a new one; -1 (reported): out of memory. */
 int32_t ane_cpu_packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *b);
-/* Where one product alone reads a packed operand, and the library multiplies as fast, nothing is packed. */
-void ane_cpu_drop_lonely_packs(cpu_plan *plan);
+/* Where one product alone reads a packed operand: if the library multiplies as fast, nothing is packed; else the product packs
+ * it itself, slab by slab, when it is long. False: out of memory. */
+bool ane_cpu_settle_lonely_packs(cpu_plan *plan);
 
 typedef struct cpu_softmax {
     int32_t storage[2]; /* in, out */

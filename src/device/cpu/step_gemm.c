@@ -80,7 +80,13 @@ static void run_packed(const cpu_gemm *s, const job *j, const cpu_run *r) {
         .c = address(j, 2, 0),
         .ldc = g->ldc,
         .store = j->beta != 0 ? ANE_ADD : ANE_PUT};
-    ane_packed_run(&p, r->threads);
+    if (!s->slabs) {
+        ane_packed_run(&p, r->threads);
+        return;
+    }
+    const ane_packed_source b = {
+        (const float *)r->base[s->slabs->in] + s->slabs->offset, s->slabs->stride, s->slabs->k_stride};
+    ane_packed_run_slabs(&p, &b, r->base[s->slabs->out], r->threads);
 }
 
 static bool run_gemm(const void *data, const cpu_run *r, ane_error *e) {
