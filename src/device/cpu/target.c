@@ -30,6 +30,18 @@ static bool makes_no_memory(mil_opcode opcode) { /* results are views, weights o
            opcode == MIL_OP_SLICE_BY_INDEX || opcode == MIL_OP_SLICE_BY_SIZE || opcode == MIL_OP_CAST;
 }
 
+/* Neighbours are written apart: a transpose behind it reads and writes along cache lines, and whoever else reads the value
+ * finds it in one piece. */
+static bool is_scattered(const cpu_view *where) {
+    int d = where->rank - 1;
+    while (d > 0 && where->dim[d] == 1) d--;
+    return d >= 0 && where->dim[d] > 1 && where->stride[d] != 1;
+}
+
+static bool is_product(mil_opcode opcode) { /* which can write its result transposed */
+    return opcode == MIL_OP_CONV || opcode == MIL_OP_MATMUL || opcode == MIL_OP_LINEAR;
+}
+
 static bool try_target(cpu_lower *l, mil_value v, const cpu_view *where) {
     int32_t maker = l->f->values[v].op;
     if (maker == MIL_NONE || l->targets[v].rank >= 0 || l->f->values[v].constant) return false;
@@ -38,7 +50,7 @@ static bool try_target(cpu_lower *l, mil_value v, const cpu_view *where) {
         cpu_view before;
         return before_view(l, op, where, &before) && try_target(l, mil_arg_value(op, "x"), &before);
     }
-    if (makes_no_memory(op->opcode)) return false;
+    if (makes_no_memory(op->opcode) || (is_scattered(where) && !is_product(op->opcode))) return false;
     l->targets[v] = *where;
     return true;
 }
