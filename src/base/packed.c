@@ -243,22 +243,82 @@ void ane_packed_run(const ane_packed_product *p, int threads) {
 
 /* ---- a slab of B at a time --------------------------------------------------------------------------------------------- */
 
-enum { SLAB = 1536 }; /* a multiple of every kernel's k_chunk: some MB of packed B that caches hold */
+enum {
+    SLAB =
+        192, /* along k: stays in the second cache, and no kernel cuts it, however many columns a thread has */
+    FEW_THREADS =
+        4, /* so many pack what they need themselves: what another core has packed comes slowly from there */
+    PACKED_FOR = 100, /* columns: packing a number of A takes as long as multiplying it with so many, about */
+};
 
-int64_t ane_packed_slab_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k) {
-    return ane_packed_bytes(kernel, n, least(k, SLAB));
+int64_t ane_packed_slab_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k, int threads) {
+    return ane_packed_bytes(kernel, n, least(k, SLAB)) * (threads > FEW_THREADS ? 1 : threads);
 }
 
-void ane_packed_run_slabs(const ane_packed_product *p, const ane_packed_source *b, void *slab, int threads) {
-    for (int64_t l = 0; l < p->k; l += SLAB) {
-        ane_packed_product part = *p;
-        const ane_packed_source from = {b->x + l * b->k_stride, b->stride, b->k_stride};
-        part.k = least(SLAB, p->k - l);
-        part.a.x += l * p->a.k_stride;
-        part.b = slab;
-        if (p->store == ANE_STREAM && part.k < p->k) part.store = ANE_PUT;
+typedef struct slabs {
+    ane_packed_product p;
+    ane_packed_source b;
+    char *room;
+    int threads, inside; /* that share the work; inside one share */
+} slabs;
+
+static void run_share(const slabs *s, char *room) {
+    for (int64_t l = 0; l < s->p.k; l += SLAB) {
+        ane_packed_product part = s->p;
+        const ane_packed_source from = {s->b.x + l * s->b.k_stride, s->b.stride, s->b.k_stride};
+        part.k = least(SLAB, s->p.k - l);
+        part.a.x += l * s->p.a.k_stride;
+        part.b = room;
+        if (s->p.store == ANE_STREAM && part.k < s->p.k) part.store = ANE_PUT;
         if (l > 0) part.store = ANE_ADD;
-        ane_packed_pack(p->kernel, slab, &from, p->n, part.k, threads);
-        ane_packed_run(&part, threads);
+        ane_packed_pack(part.kernel, room, &from, part.n, part.k, s->inside);
+        ane_packed_run(&part, s->inside);
+    }
+}
+
+static void narrow_rows(ane_packed_product *p, int64_t first, int64_t last) {
+    p->m = last - first;
+    p->a.x += first * p->a.stride;
+    p->c += first * p->ldc;
+}
+
+static void narrow_columns(slabs *s, int64_t first, int64_t last) {
+    s->p.n = last - first;
+    s->b.x += first * s->b.stride;
+    s->p.c += first;
+}
+
+/* Shares by rows pack all of B each, shares by columns all of A: what takes less in all. */
+static bool shares_rows(const ane_packed_product *p, int64_t threads) {
+    int64_t rows = panels_in(panels_in(p->m, p->kernel->rows), threads) * p->kernel->rows,
+            columns = panels_in(panels_in(p->n, p->kernel->columns), threads) * p->kernel->columns;
+    return rows * (p->n + PACKED_FOR) + p->n * PACKED_FOR <=
+           p->m * (columns + PACKED_FOR) + columns * PACKED_FOR;
+}
+
+static void run_shares(void *context, int64_t begin, int64_t end) {
+    const slabs *all = context;
+    bool by_rows = shares_rows(&all->p, all->threads);
+    int64_t n = by_rows ? all->p.m : all->p.n, panel = by_rows ? all->p.kernel->rows : all->p.kernel->columns,
+            panels = panels_in(n, panel), bytes = ane_packed_slab_bytes(all->p.kernel, all->p.n, all->p.k, 1);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t first = panels * i / all->threads * panel,
+                last = least(panels * (i + 1) / all->threads * panel, n);
+        slabs mine = *all;
+        if (by_rows)
+            narrow_rows(&mine.p, first, last);
+        else
+            narrow_columns(&mine, first, last);
+        if (first < last) run_share(&mine, all->room + i * bytes);
+    }
+}
+
+void ane_packed_run_slabs(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads) {
+    slabs s = {*p, *b, room, threads, 1};
+    if (threads > FEW_THREADS) {
+        s.inside = threads;
+        run_share(&s, room);
+    } else {
+        ane_parallel_for(threads, 1, threads, run_shares, &s);
     }
 }

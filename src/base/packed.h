@@ -72,7 +72,7 @@ void ane_packed_run(const ane_packed_product *p, int threads);
 
 /* The same from B as it lies (p->b does not count), for a product that alone reads it: packed a slab along k at a time, into
  * so many bytes, aligned to 64. */
-int64_t ane_packed_slab_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k);
-void ane_packed_run_slabs(const ane_packed_product *p, const ane_packed_source *b, void *slab, int threads);
+int64_t ane_packed_slab_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k, int threads);
+void ane_packed_run_slabs(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads);
 
 #endif

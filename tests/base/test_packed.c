@@ -142,32 +142,38 @@ static void test_threads(void **state) {
     free(a), free(b), free(c), free(d);
 }
 
-/* A slab of B at a time: sums in another order, so nearly the same. */
+/* A slab of B at a time, by few threads, each with slabs of its own, and by many: the same bits. */
+static void check_slabs(const ane_packed_kernel *kernel, bool bf16, const int64_t size[3], int flags) {
+    int64_t m = size[0], n = size[1], k = size[2];
+    ane_rng rng = ane_rng_new(7, 0);
+    float *a = filled(&rng, m * k), *b = filled(&rng, n * k), *before = filled(&rng, m * n), *c[3];
+    ane_packed_source left = flags & 1 ? (ane_packed_source){a, k, 1} : (ane_packed_source){a, 1, m},
+                      right = flags & 2 ? (ane_packed_source){b, k, 1} : (ane_packed_source){b, 1, n};
+    static const int threads[3] = {1, 3, 5};
+    for (int i = 0; i < 3; i++) {
+        int64_t bytes = ane_packed_slab_bytes(kernel, n, k, threads[i]);
+        void *room = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
+        c[i] = memcpy(malloc(sizeof(float) * (size_t)(m * n)), before, sizeof(float) * (size_t)(m * n));
+        ane_packed_product p = {kernel, m, n, k, left, NULL, c[i], n, flags & 4 ? ANE_ADD : ANE_STREAM};
+        ane_packed_run_slabs(&p, &right, room, threads[i]);
+        if (i == 0) check(&p, &right, before, bf16);
+        assert_memory_equal(c[i], c[0], sizeof(float) * (size_t)(m * n));
+        free(room);
+    }
+    free(a), free(b), free(before), free(c[0]), free(c[1]), free(c[2]);
+}
+
 static void test_slabs(void **state) {
     (void)state;
-    enum { M = 70, N = 45, K = 3500 };
-    ane_rng rng = ane_rng_new(7, 0);
-    float *a = filled(&rng, M * K), *b = filled(&rng, N * K), *c = filled(&rng, M * N),
-          *before = malloc(4 * M * N);
-    memcpy(before, c, 4 * M * N);
+    static const int64_t shapes[][3] = {{70, 45, 900}, {33, 300, 500}, {300, 40, 400}, {5, 3, 700}};
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
         const ane_packed_kernel *kernel = ane_packed_kernel_find(kernels[i].bf16, kernels[i].name);
         if (!kernel) continue;
-        int64_t bytes = ane_packed_slab_bytes(kernel, N, K);
-        assert_true(bytes < ane_packed_bytes(kernel, N, K) &&
-                    ane_packed_slab_bytes(kernel, N, 9) == ane_packed_bytes(kernel, N, 9));
-        void *slab = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
-        for (int flags = 0; flags < 8; flags++) {
-            ane_packed_source from = flags & 2 ? (ane_packed_source){b, K, 1} : (ane_packed_source){b, 1, N};
-            ane_packed_source left = flags & 1 ? (ane_packed_source){a, K, 1} : (ane_packed_source){a, 1, M};
-            ane_packed_product p = {kernel, M, N, K, left, NULL, c, N, flags & 4 ? ANE_ADD : ANE_STREAM};
-            memcpy(c, before, 4 * M * N);
-            ane_packed_run_slabs(&p, &from, slab, 3);
-            check(&p, &from, before, kernels[i].bf16);
-        }
-        free(slab);
+        assert_true(ane_packed_slab_bytes(kernel, 40, 900, 5) < ane_packed_bytes(kernel, 40, 900) &&
+                    ane_packed_slab_bytes(kernel, 40, 9, 5) == ane_packed_bytes(kernel, 40, 9));
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+            for (int flags = 0; flags < 8; flags++) check_slabs(kernel, kernels[i].bf16, shapes[s], flags);
     }
-    free(a), free(b), free(c), free(before);
 }
 
 static void test_names(void **state) {

@@ -68,7 +68,7 @@ static bool pack_in_slabs(cpu_plan *plan, cpu_node *product, const cpu_node *pac
     cpu_gemm *g = product->data;
     const cpu_pack *p = pack->data;
     cpu_storage *room = &plan->storages[p->out];
-    int64_t bytes = ane_packed_slab_bytes(p->kernel, p->n, p->k);
+    int64_t bytes = ane_packed_slab_bytes(p->kernel, p->n, p->k, plan->threads);
     if (bytes == room->bytes || g->small_storage >= 0) return true; /* not worth it; needs all of it */
     cpu_view *views = ane_arena_array(plan->arena, 4, sizeof *views);
     if (!views) return false;
