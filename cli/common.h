@@ -38,6 +38,30 @@
                 "packed beside the activations; inputs of their own; new weight files"                       \
     }
 
+/* Rows that several commands have. */
+#define CLI_WEIGHTS_FILE_OPTION                                                                              \
+    {                                                                                                        \
+        .name = "model", .letter = 'm', .kind = CLI_PATH, .value = "MODEL",                                  \
+        .help = "a run, a checkpoint, a Hugging Face folder, or a llama2.c .bin file"                        \
+    }
+#define CLI_DATA_OPTION                                                                                      \
+    { .name = "data", .kind = CLI_FILES, .value = "FILE", .help = "text, or token files (llama2.c, llm.c)" }
+#define CLI_TOKENIZER_OPTION(otherwise)                                                                      \
+    {                                                                                                        \
+        .name = "tokenizer", .kind = CLI_PATH, .value = "FILE",                                              \
+        .help = "llama2.c's tokenizer.bin or a SentencePiece .model (default: " otherwise ")"                \
+    }
+#define CLI_BATCH_OPTION(number)                                                                             \
+    {                                                                                                        \
+        .name = "batch", .letter = 'b', .kind = CLI_INT, .value = "B", .fallback = (number),                 \
+        CLI_AT_LEAST(1), .help = "sequences per batch"                                                       \
+    }
+#define CLI_SEQ_OPTION                                                                                       \
+    {                                                                                                        \
+        .name = "seq", .letter = 's', .kind = CLI_INT, .value = "S", .fallback = "256", CLI_AT_LEAST(1),     \
+        .help = "tokens per sequence"                                                                        \
+    }
+
 /* --device, --weights, --precision and --threads as one device spec; false when that cannot be.
  * `weights`: the mode when --weights is not given; NULL: the device chooses. */
 bool cli_device_spec(const cli_args *args, const char *weights, char *spec, size_t size, ane_error *e);

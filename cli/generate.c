@@ -159,11 +159,7 @@ static int run(const cli_args *args, ane_error *e) {
 }
 
 static const cli_option options[] = {
-    {.name = "model",
-        .letter = 'm',
-        .kind = CLI_PATH,
-        .value = "MODEL",
-        .help = "a run, a checkpoint, a Hugging Face folder, or a llama2.c .bin file"},
+    CLI_WEIGHTS_FILE_OPTION,
     {.name = "prompt",
         .letter = 'p',
         .kind = CLI_STRING,
@@ -213,10 +209,7 @@ static const cli_option options[] = {
         .fallback = "1",
         CLI_AT_LEAST(1),
         .help = "how many texts"},
-    {.name = "tokenizer",
-        .kind = CLI_PATH,
-        .value = "FILE",
-        .help = "llama2.c's tokenizer.bin or a SentencePiece .model (default: the model's own, else bytes)"},
+    CLI_TOKENIZER_OPTION("the model's own, else bytes"),
     {.name = "no-stop", .kind = CLI_FLAG, .help = "go on behind the end token"},
     {.name = "quiet", .letter = 'q', .kind = CLI_FLAG, .help = "no line about speed"},
     CLI_DEVICE_OPTIONS,
