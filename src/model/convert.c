@@ -31,8 +31,9 @@ static void widen_part(void *context, int64_t begin, int64_t end) {
 }
 
 void ane_widen(float *out, const void *in, mil_dtype dtype, int64_t count) {
-    const int64_t grain = 1 << 16; /* pages of a mapped file come in as they are read: that too is shared */
+    const int64_t grain = 1 << 16;
     widen_job j = {out, in, dtype};
+    /* Most of the time goes to pages touched for the first time, of a mapped file and of memory. */
     ane_parallel_for(count, grain, count < 2 * grain ? 1 : ane_cpu_count(), widen_part, &j);
 }
 

@@ -1,6 +1,5 @@
 /* huggingface.c - a folder in Hugging Face's layout: config.json and model.safetensors, or its shards. */
 #include "base/file.h"
-#include "base/parallel.h"
 #include "model/impl.h"
 
 #include <jansson.h>
@@ -168,25 +167,11 @@ static bool check_tensors(const ane_weights *w, const shards *s, const char *fol
     return true;
 }
 
-typedef struct copy_job {
-    float *to;
-    const char *from;
-    mil_dtype dtype;
-} copy_job;
-
-static void copy_part(void *context, int64_t begin, int64_t end) {
-    const copy_job *j = context;
-    ane_widen(j->to + begin, j->from + begin * mil_dtype_bits(j->dtype) / 8, j->dtype, end - begin);
-}
-
-/* By all threads: most of the time goes to pages that are touched for the first time. */
 static void copy_tensors(ane_weights *w, const shards *s) {
-    enum { GRAIN = 1 << 19 }; /* a huge page of floats */
     for (int i = 0; i < w->n_tensors; i++) {
         const ane_tensor_info *t = &w->tensors[i];
         const ane_safetensor *found = find(s, t->name);
-        copy_job j = {w->data + t->offset, found->data, found->type.dtype};
-        ane_parallel_for(t->count, GRAIN, ane_cpu_count(), copy_part, &j);
+        ane_widen(w->data + t->offset, found->data, found->type.dtype, t->count);
     }
 }
 
