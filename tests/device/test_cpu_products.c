@@ -36,12 +36,12 @@ static mil_program *matmuls(int64_t rows, int64_t columns, int64_t k) {
     return p;
 }
 
-static mil_program *lone_product(bool transposed) {
+static mil_program *lone_product(bool transposed, int64_t k) {
     ane_error e = {0};
     mil_program *p = mil_program_new(MIL_IOS18, &e);
     mil_function *f = mil_function_new(p, "main");
-    mil_value a = mil_input(f, "a", mil_tensor(MIL_FP32, 2, SHAPE(96, 96))),
-              b = mil_input(f, "b", mil_tensor(MIL_FP32, 2, SHAPE(96, 70)));
+    mil_value a = mil_input(f, "a", mil_tensor(MIL_FP32, 2, transposed ? SHAPE(k, 96) : SHAPE(96, k))),
+              b = mil_input(f, "b", mil_tensor(MIL_FP32, 2, SHAPE(k, 70)));
     mil_output(f, "y", mil_matmul(f, a, b, transposed, false));
     return p;
 }
@@ -174,25 +174,31 @@ static void test_operands_are_packed_once(void **state) {
     }
 }
 
-/* An operand that a single product reads: without tiles oneDNN takes it as it lies, but for the product with at^T. */
+/* An operand that a single product reads: without tiles oneDNN takes it as it lies, but for the product with at^T; of ours
+ * a long one packs it itself. */
 static void test_lonely_operands_are_not_packed(void **state) {
     (void)state;
     const ane_packed_kernel *best = ane_packed_kernel_find(false, NULL);
     bool has = best != NULL,
          dnnl = !(best && best->outruns_library) && strncmp(ane_gemm_library(), "oneDNN", 6) == 0;
     static const char *const specs[] = {"cpu", "cpu:products=avx512", "cpu:products=library"};
-    for (int transposed = 0; transposed < 2; transposed++)
+    for (int variant = 0; variant < 4; variant++)
         for (int i = 0; i < 3 && (i != 1 || has); i++) {
             compare_run r;
-            mil_program *p = lone_product(transposed);
+            bool transposed = variant & 1;
+            int64_t k = variant & 2 ? 5000 : 96;
+            bool ours = i == 1 || (i == 0 && has && (transposed || !dnnl));
+            mil_program *p = lone_product(transposed, k);
             compare_prepare(&r, p, specs[i], 1, (compare_range){-1, 1});
             char *text = ane_kernel_describe(r.kernel);
-            assert_int_equal(count(text, " pack "), i == 1 || (i == 0 && has && (transposed || !dnnl)));
+            assert_int_equal(count(text, " pack "), ours && k == 96);
+            assert_int_equal(count(text, "packed in slabs"), ours && k > 96);
             assert_int_equal(count(text, " gemm "), 1);
             free(text);
             compare_free(&r);
             mil_program_free(p);
-            compare_program(lone_product(transposed), specs[i], 2, (compare_range){-1, 1}, MIL_EXACT, 1e-4);
+            compare_program(
+                lone_product(transposed, k), specs[i], 2, (compare_range){-1, 1}, MIL_EXACT, 1e-4);
         }
 }
 

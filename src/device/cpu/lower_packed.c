@@ -63,13 +63,15 @@ static bool give_to_library(cpu_node *product, const cpu_node *pack) {
     return true;
 }
 
-/* Let the product pack a slab at a time, into what is needed of the room that the whole would have taken. */
+/* Let a long product pack a slab at a time, into what is needed of the room that the whole would have taken. */
 static bool pack_in_slabs(cpu_plan *plan, cpu_node *product, const cpu_node *pack) {
+    enum { LONG = 512 }; /* a shorter one is packed by all threads together in less time */
     cpu_gemm *g = product->data;
     const cpu_pack *p = pack->data;
     cpu_storage *room = &plan->storages[p->out];
     int64_t bytes = ane_packed_slab_bytes(p->kernel, p->n, p->k, plan->threads);
-    if (bytes == room->bytes || g->small_storage >= 0) return true; /* not worth it; needs all of it */
+    if (p->k < LONG || bytes >= room->bytes || g->small_storage >= 0)
+        return true; /* the last needs all of it */
     cpu_view *views = ane_arena_array(plan->arena, 4, sizeof *views);
     if (!views) return false;
     views[0] = product->in[0], views[1] = pack->in[0], views[2] = product->out[0], views[3] = pack->out[0];

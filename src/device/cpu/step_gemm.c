@@ -112,9 +112,9 @@ static bool run_gemm(const void *data, const cpu_run *r, ane_error *e) {
 
 static void describe_gemm(const void *data, char *text, size_t size) {
     const cpu_gemm *s = data;
-    snprintf(text, size, "%lld x [%lld, %lld]%s [%lld, %lld]%s", (long long)s->batch, (long long)s->g.m,
+    snprintf(text, size, "%lld x [%lld, %lld]%s [%lld, %lld]%s%s", (long long)s->batch, (long long)s->g.m,
         (long long)s->g.k, s->g.transpose_a ? "T" : "", (long long)s->g.k, (long long)s->g.n,
-        s->g.transpose_b ? "T" : "");
+        s->g.transpose_b ? "T" : "", s->slabs ? ", packed in slabs" : "");
 }
 
 static cpu_work work_of_gemm(const void *data) {
