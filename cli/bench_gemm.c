@@ -61,7 +61,7 @@ static void run_once(const bench *b, const ane_gemm *g, double ms[2]) {
         const ane_packed_source right = {g->b, g->transpose_b ? g->ldb : 1, g->transpose_b ? 1 : g->ldb};
         const ane_packed_product p = {b->kernel, g->m, g->n, g->k,
             {g->a, g->transpose_a ? 1 : g->lda, g->transpose_a ? g->lda : 1}, b->packed, g->c, g->ldc,
-            g->beta != 0 ? ANE_ADD : ANE_PUT};
+            g->beta != 0 ? ANE_ADD : ANE_PUT, NULL};
         ane_packed_pack(b->kernel, b->packed, &right, g->n, g->k, b->threads);
         packed = ane_clock_ms();
         ane_packed_run(&p, b->threads);

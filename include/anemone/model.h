@@ -190,6 +190,9 @@ bool ane_network_loss(
     ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e);
 /* The next backward puts its gradients in place of those there are: cheaper than to zero them and add. */
 void ane_network_clear_gradients(ane_network *n);
+/* Of each tensor of the gradients, as the last ane_network_loss left them, the sum of squares; NaN where forming it did not
+ * give it. For networks with gradients; the network's own memory. */
+const double *ane_network_squares(ane_network *n);
 /* Logits [batch*seq, vocab] for tokens [batch, seq]. */
 bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, ane_error *e);
 /* After every change of the weights and before the next loss or logits. */

@@ -41,12 +41,13 @@ typedef struct ane_adamw {
 ane_adamw *ane_adamw_new(const ane_model_config *c, const ane_adamw_options *options, ane_error *e);
 void ane_adamw_free(ane_adamw *o);
 /* One update from gradients * gradient_scale, in two passes over memory: the norm, then clip, moments and weights; the
- * gradients stay as they are. Returns the global norm of the scaled gradients, before clipping; when it is not finite
+ * gradients stay as they are. `squares`: NULL, or the sum of squares of each gradient tensor that is known, NaN for others;
+ * those that are finite are not read for the norm (ane_network_squares). Returns the global norm of the scaled gradients, before clipping; when it is not finite
  * nothing is updated. Decoupled decay, PyTorch's formulas (torch.optim.AdamW,
  * clip_grad_norm_), save that moments too small for a normal float become zero. The result does not depend on the
  * number of threads. All three stores must have the optimizer's layout. */
 double ane_adamw_update(ane_adamw *o, ane_weights *weights, const ane_weights *gradients,
-    double gradient_scale, double lr, int threads);
+    const double *squares, double gradient_scale, double lr, int threads);
 
 /* ---- run ----------------------------------------------------------------------------------------------- */
 

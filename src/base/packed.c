@@ -161,6 +161,22 @@ static int64_t panel_at(const ane_packed_product *p, const part *s, int64_t row,
     return (row - s->row) / kernel->rows * panel + k * element;
 }
 
+/* A block whose products are complete with these: what it becomes is squared and added up on the way. */
+static double last_block(const ane_packed_product *p, ane_packed_block *block, int64_t rows, int64_t columns,
+    const void *a, const void *b, int64_t k, float *c, ane_packed_store store) {
+    const ane_packed_kernel *kernel = p->kernel;
+    if (rows == kernel->rows && columns == kernel->columns) {
+        _Alignas(64) float whole[MOST_ROWS * MOST_COLUMNS];
+        block(a, b, k, whole, MOST_COLUMNS, ANE_PUT);
+        return kernel->finish(c, p->ldc, whole, store);
+    }
+    double sum = 0;
+    ane_packed_edge_block(block, rows, columns, a, b, k, c, p->ldc, store == ANE_ADD);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) sum += (double)c[i * p->ldc + j] * c[i * p->ldc + j];
+    return sum;
+}
+
 /* The blocks of one panel of A: k numbers from the part's l-th on. */
 static void row_of_blocks(
     const ane_packed_product *p, const part *s, int64_t row, int64_t l, int64_t k, const void *a) {
@@ -169,15 +185,20 @@ static void row_of_blocks(
     const char *b = (const char *)p->b + l * kernel->columns * kernel->bytes;
     ane_packed_block *block = is_along(p) ? kernel->block_of_rows : kernel->block;
     ane_packed_store store = l > 0 ? ANE_ADD : k == p->k || p->store != ANE_STREAM ? p->store : ANE_PUT;
+    bool squares = p->squares && l + k == p->k;
+    double sum = 0;
     for (int64_t column = s->first; column < s->last; column += kernel->columns) {
         const char *from = b + column / kernel->columns * panel;
         float *c = p->c + row * p->ldc + column;
         int64_t columns = least(kernel->columns, p->n - column);
-        if (rows == kernel->rows && columns == kernel->columns)
+        if (squares)
+            sum += last_block(p, block, rows, columns, a, from, k, c, store);
+        else if (rows == kernel->rows && columns == kernel->columns)
             block(a, from, k, c, p->ldc, store);
         else
             ane_packed_edge_block(block, rows, columns, a, from, k, c, p->ldc, store == ANE_ADD);
     }
+    if (squares) p->squares[row / kernel->rows] = (s->first ? p->squares[row / kernel->rows] : 0) + sum;
 }
 
 /* The part's rows of A, packed a few numbers along k at a time. */

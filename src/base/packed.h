@@ -40,7 +40,9 @@ typedef struct ane_packed_kernel {
     void (*pack_a)(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k);
     void (*pack_b)(void *to, const float *x, int64_t stride, int64_t k_stride, int64_t n, int64_t k);
     ane_packed_block *block, *block_of_rows; /* the latter of panels of A that lie along k */
-    void (*begin)(void), (*end)(void);       /* around blocks, on every thread; NULL: nothing to do */
+    /* C (+)= a block of it, rows x columns side by side and aligned to 64; the sum of squares of what C becomes. */
+    double (*finish)(float *c, int64_t ldc, const float *block, ane_packed_store store);
+    void (*begin)(void), (*end)(void); /* around blocks, on every thread; NULL: nothing to do */
 } ane_packed_kernel;
 
 /* The best kernel that this processor has for fp32 (or bf16) operands; NULL when there is none. `name`: that one. */
@@ -66,6 +68,7 @@ typedef struct ane_packed_product {
     float *c;
     int64_t ldc;
     ane_packed_store store; /* ANE_STREAM is a wish: where C does not allow it, ANE_PUT */
+    double *squares; /* NULL, or one for each kernel->rows rows: the sum of squares of what C becomes there */
 } ane_packed_product;
 
 void ane_packed_run(const ane_packed_product *p, int threads);

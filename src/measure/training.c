@@ -72,8 +72,8 @@ static bool micro_step(ane_training *t, ane_error *e) {
 
 static bool optimize(ane_training *t, ane_error *e) {
     const int threads = ane_device_capabilities(t->device)->threads;
-    const double norm =
-        ane_adamw_update(t->optimizer, t->weights, t->gradients, 1 / t->scale, LEARNING_RATE, threads);
+    const double norm = ane_adamw_update(t->optimizer, t->weights, t->gradients,
+        ane_network_squares(t->network), 1 / t->scale, LEARNING_RATE, threads);
     ane_network_clear_gradients(t->network);
     return isfinite(norm) || ane_fail(e, ANE_ERROR_NUMERIC, "bench", "the gradient is not finite");
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <math.h>
 #include <string.h>
 
 ane_buffer *ane_network_x(const ane_network *n, int segment) {
@@ -130,6 +131,14 @@ bool ane_network_loss(
     bool ok = loss_and_gradients(n, tokens, targets, scale, loss, e);
     split_waiting(n);
     return ok;
+}
+
+const double *ane_network_squares(ane_network *n) {
+    for (int i = 0; i < n->weights->n_tensors; i++) n->squares[i] = NAN;
+    for (int i = 0; i < n->n_halves; i++) ane_stage_squares(n->stages[i], n->gradients, n->squares);
+    ane_stage_squares(n->head, n->gradients, n->squares);
+    n->squares[0] = NAN; /* the embedding's: tokens add to it after the head */
+    return n->squares;
 }
 
 void ane_network_clear_gradients(ane_network *n) {

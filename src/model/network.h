@@ -47,6 +47,7 @@ struct ane_network {
     bool cleared;        /* the next backward begins new gradients */
     bool adds;           /* the one that runs adds to those there are */
     double *column_loss; /* [columns] */
+    double *squares;     /* of each gradient tensor */
     ane_network_timers timers;
 };
 

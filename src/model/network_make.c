@@ -50,7 +50,8 @@ static bool make_buffers(ane_network *n, ane_error *e) {
     n->n_x = n->gradients ? n->n_segments + 1 : 2;
     n->x = calloc((size_t)n->n_x, sizeof(ane_buffer *));
     n->column_loss = calloc((size_t)n->columns, sizeof *n->column_loss);
-    if (!n->x || !n->column_loss) return no_memory(e);
+    n->squares = calloc((size_t)n->weights->n_tensors, sizeof *n->squares);
+    if (!n->x || !n->column_loss || !n->squares) return no_memory(e);
     for (int i = 0; i < n->n_x; i++)
         if (!new_buffer(n->device, c->dim, n->columns, &n->x[i], e)) return false;
     for (int i = 0; i < ANE_D && n->gradients; i++)
@@ -277,5 +278,6 @@ void ane_network_free(ane_network *n) {
         free(n->beside_staging[i]);
     }
     free(n->column_loss);
+    free(n->squares);
     free(n);
 }

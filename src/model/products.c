@@ -4,6 +4,7 @@
 #include "base/parallel.h"
 #include "model/host.h"
 
+#include <math.h>
 #include <string.h>
 
 float *ane_floats_open(ane_buffer *b, ane_access access, float *staging, ane_error *e) {
@@ -92,6 +93,10 @@ int64_t ane_product_room(const ane_product *p) {
     return p->kernel && p->how->is_product ? ane_packed_bytes(p->kernel, p->how->k, p->how->n) : 0;
 }
 
+int64_t ane_product_panels(const ane_product *p) {
+    return ane_product_room(p) > 0 ? (p->how->m + p->kernel->rows - 1) / p->kernel->rows : 0;
+}
+
 /* The same by packed operands: in bf16 both are rounded. */
 static void multiply_packed(
     const ane_product *p, bool add, const float *left, const float *right, int threads) {
@@ -107,12 +112,17 @@ static void multiply_packed(
         .c = p->gradient,
         .ldc = g->k,
         .store = add ? ANE_ADD : ANE_STREAM, /* all gradients together are larger than any cache */
+        .squares = p->panels,
     };
     if (!p->right_is_packed) ane_packed_pack(p->kernel, p->packed, &b, g->k, g->n, threads);
     ane_packed_run(&product, threads);
+    if (!p->panels) return;
+    *p->squares = 0;
+    for (int64_t i = 0; i < ane_product_panels(p); i++) *p->squares += p->panels[i];
 }
 
 bool ane_product_form(const ane_product *p, bool add, float *const staging[2], int threads, ane_error *e) {
+    if (p->squares) *p->squares = NAN;
     if (!p->how->is_product) return take_value(p, add, staging[0], threads, e);
     const float *left = ane_floats_open(p->left, ANE_READ, staging[0], e);
     if (!left) return false;

@@ -26,6 +26,7 @@ struct ane_stage {
     ane_binding **forwards, **backwards; /* [copies] */
     ane_product *products;               /* [copies][gradient->n_param_grads] */
     void *packed;                        /* room for one operand of any of them */
+    double *squares, *panels;            /* of each product's gradient; room for one's parts */
     slot *slots;
     int n_slots, room;
 };
@@ -48,6 +49,8 @@ void ane_stage_free(ane_stage *s) {
     free(s->slots);
     free(s->products);
     free(s->packed);
+    free(s->squares);
+    free(s->panels);
     free(s);
 }
 
@@ -69,7 +72,8 @@ static bool derive(ane_stage *s, ane_error *e) {
     s->forward = ane_device_compile(s->device, s->gradient->forward, NULL, e);
     s->backward = s->forward ? ane_device_compile(s->device, s->gradient->backward, NULL, e) : NULL;
     s->products = calloc((size_t)(s->copies * s->gradient->n_param_grads) + 1, sizeof *s->products);
-    if (!s->products) return no_memory(e);
+    s->squares = calloc((size_t)(s->copies * s->gradient->n_param_grads) + 1, sizeof *s->squares);
+    if (!s->products || !s->squares) return no_memory(e);
     return s->backward != NULL;
 }
 
@@ -193,6 +197,7 @@ static bool find_products(ane_stage *s, int copy, const masters *m, ane_error *e
         ane_product *p = &s->products[copy * n + i];
         int64_t count = 0;
         p->how = how;
+        p->squares = &s->squares[copy * n + i];
         p->gradient = m->param(m->gradients, copy, how->param, &count);
         for (int k = 0; k < i; k++) p->continues |= s->products[copy * n + k].gradient == p->gradient;
         if (how->is_product) {
@@ -221,15 +226,18 @@ static bool pack_products(ane_stage *s, ane_error *e) {
         strcmp(c->products, "library") == 0
             ? NULL
             : ane_packed_kernel_find(c->precision == ANE_BF16, *c->products ? c->products : NULL);
-    int64_t room = 0;
+    int64_t room = 0, panels = 0;
     for (int i = 0; i < n; i++) {
         s->products[i].kernel = kernel;
         if (ane_product_room(&s->products[i]) > room) room = ane_product_room(&s->products[i]);
+        if (ane_product_panels(&s->products[i]) > panels) panels = ane_product_panels(&s->products[i]);
     }
     if (room == 0) return true;
-    if (posix_memalign(&s->packed, 64, (size_t)room) != 0) return no_memory(e);
+    s->panels = calloc((size_t)panels, sizeof *s->panels);
+    if (!s->panels || posix_memalign(&s->packed, 64, (size_t)room) != 0) return no_memory(e);
     for (int i = 0; i < n; i++) {
         s->products[i].packed = s->packed;
+        s->products[i].panels = s->panels;
         s->products[i].right_is_packed =
             i % s->gradient->n_param_grads > 0 && same_right(&s->products[i], &s->products[i - 1]);
     }
@@ -276,6 +284,14 @@ bool ane_stage_weights_changed(ane_stage *s, ane_error *e) {
             (s->backward && !ane_weights_changed(s->backwards[i], e)))
             return false;
     return true;
+}
+
+void ane_stage_squares(const ane_stage *s, const ane_weights *gradients, double *squares) {
+    int n = s->gradient ? s->copies * s->gradient->n_param_grads : 0;
+    for (int i = 0; i < n; i++)
+        for (int t = 0; t < gradients->n_tensors; t++)
+            if (gradients->data + gradients->tensors[t].offset == s->products[i].gradient)
+                squares[t] = s->squares[i];
 }
 
 double ane_stage_product_flops(const ane_stage *s) {

@@ -41,6 +41,8 @@ ane_buffer *ane_stage_buffer(const ane_stage *s, int copy, const char *name);
 /* Form the parameter gradients of a copy whose backward ran last (beside: last but one), in place of what the store holds,
  * or with `add` added to it. */
 bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2], int threads, ane_error *e);
+/* squares[t] = the sum of squares of gradient t for those that the stage forms, NaN where a product did not give it. */
+void ane_stage_squares(const ane_stage *s, const ane_weights *gradients, double *squares);
 bool ane_stage_weights_changed(ane_stage *s, ane_error *e);
 
 /* Of one run of all copies: forward, backward and products. */

@@ -43,21 +43,40 @@ typedef struct update {
     ane_adamw *optimizer;
     float *w;
     const float *g;
+    const double *squares; /* per tensor; NULL: none is known */
     const ane_adamw_loops *loops;
     ane_adamw_factors decaying, plain; /* of tensors with and without weight decay */
 } update;
 
+static bool is_known(const update *u, int tensor) {
+    return u->squares && isfinite(u->squares[tensor]);
+}
+
+/* The sums of squares of [begin, end), whole chunks, where a tensor's own is not known. */
 static void norm_part(void *context, int64_t begin, int64_t end) {
     const update *u = context;
-    for (int64_t i = begin; i < end; i += CHUNK)
-        u->optimizer->partials[i / CHUNK] =
-            u->loops->sum_of_squares(u->g + i, end - i < CHUNK ? end - i : CHUNK);
+    const ane_weights *layout = u->optimizer->m;
+    double *partials = u->optimizer->partials;
+    for (int64_t i = begin; i < end; i += CHUNK) partials[i / CHUNK] = 0;
+    for (int t = 0; t < layout->n_tensors; t++) {
+        if (is_known(u, t)) continue;
+        int64_t first = layout->tensors[t].offset, last = first + layout->tensors[t].count;
+        if (first < begin) first = begin;
+        if (last > end) last = end;
+        for (int64_t i = first; i < last;) {
+            int64_t next = (i / CHUNK + 1) * CHUNK < last ? (i / CHUNK + 1) * CHUNK : last;
+            partials[i / CHUNK] += u->loops->sum_of_squares(u->g + i, next - i);
+            i = next;
+        }
+    }
 }
 
 static double global_norm(update *u, int64_t count, int threads) {
     ane_parallel_for(count, CHUNK, threads, norm_part, u);
     double sum = 0;
     for (int64_t i = 0; i < count; i += CHUNK) sum += u->optimizer->partials[i / CHUNK];
+    for (int t = 0; t < u->optimizer->m->n_tensors; t++)
+        if (is_known(u, t)) sum += u->squares[t];
     return sqrt(sum);
 }
 
@@ -78,11 +97,12 @@ static void update_part(void *context, int64_t begin, int64_t end) {
 }
 
 double ane_adamw_update(ane_adamw *o, ane_weights *weights, const ane_weights *gradients,
-    double gradient_scale, double lr, int threads) {
+    const double *squares, double gradient_scale, double lr, int threads) {
     const ane_adamw_options *a = &o->options;
     const ane_adamw_loops *loops[4];
     ane_adamw_loops_here(loops);
-    update u = {.optimizer = o, .w = weights->data, .g = gradients->data, .loops = loops[0]};
+    update u = {
+        .optimizer = o, .w = weights->data, .g = gradients->data, .squares = squares, .loops = loops[0]};
     double norm = global_norm(&u, gradients->count, threads) * fabs(gradient_scale);
     if (!isfinite(norm)) return norm;
     o->t++;

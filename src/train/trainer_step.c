@@ -57,7 +57,8 @@ static void update(ane_trainer *t, ane_step_record *r) {
     double start = ane_clock_ms(), scale = isfinite(r->loss) ? 1 / t->state.loss_scale : NAN;
     int threads = ane_device_capabilities(t->device)->threads;
     r->lr = ane_schedule_lr(&t->config.options.schedule, t->state.step);
-    r->grad_norm = ane_adamw_update(t->optimizer, t->weights, t->gradients, scale, r->lr, threads);
+    r->grad_norm = ane_adamw_update(
+        t->optimizer, t->weights, t->gradients, ane_network_squares(t->network), scale, r->lr, threads);
     r->skipped = !isfinite(r->grad_norm);
     t->weights_changed |= !r->skipped;
     r->timers.optimizer += ane_clock_ms() - start;

@@ -49,8 +49,21 @@ static void check(const ane_packed_product *p, const ane_packed_source *b, const
     }
 }
 
+/* The sum of squares of every panel of rows. */
+static void check_squares(const ane_packed_product *p) {
+    for (int64_t row = 0; row < p->m; row += p->kernel->rows) {
+        double expected = 0, found = p->squares[row / p->kernel->rows];
+        for (int64_t i = row; i < p->m && i < row + p->kernel->rows; i++)
+            for (int64_t j = 0; j < p->n; j++) expected += pow(p->c[i * p->ldc + j], 2);
+        if (!(fabs(found - expected) <= 1e-6 * expected))
+            fail_msg("%s: squares from row %lld on are %g, expected %g", p->kernel->name, (long long)row,
+                found, expected);
+    }
+}
+
 /* flags: 1, 2: operands lie along k; the rest what becomes of C: put, add, stream, stream where it cannot be. */
-static void check_size(const ane_packed_kernel *kernel, bool bf16, const int64_t size[3], int flags) {
+static void check_size(
+    const ane_packed_kernel *kernel, bool bf16, const int64_t size[3], int flags, bool squares) {
     static const ane_packed_store stores[] = {ANE_PUT, ANE_ADD, ANE_STREAM, ANE_STREAM};
     ane_packed_store store = stores[flags >> 2];
     ane_rng rng = ane_rng_new((uint64_t)flags, 0);
@@ -65,10 +78,12 @@ static void check_size(const ane_packed_kernel *kernel, bool bf16, const int64_t
     void *packed = aligned_alloc(64, (size_t)(ane_packed_bytes(kernel, n, k) + 63) / 64 * 64);
     ane_packed_source from = operand(b, n, k, flags & 2);
     ane_packed_pack(kernel, packed, &from, n, k, 2);
-    ane_packed_product p = {kernel, m, n, k, operand(a, m, k, flags & 1), packed, c, ldc, store};
+    ane_packed_product p = {kernel, m, n, k, operand(a, m, k, flags & 1), packed, c, ldc, store,
+        squares ? calloc((size_t)m, sizeof(double)) : NULL};
     ane_packed_run(&p, 2);
     check(&p, &from, before, bf16);
-    free(a), free(b), free(c), free(before), free(packed);
+    if (squares) check_squares(&p);
+    free(p.squares), free(a), free(b), free(c), free(before), free(packed);
 }
 
 static const int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 4}, {12, 32, 16}, {32, 32, 32}, {17, 33, 65},
@@ -81,7 +96,9 @@ static void test_kernels(void **state) {
         if (!kernel) continue; /* not on this processor */
         assert_string_equal(kernel->name, kernels[i].name);
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-            for (int flags = 0; flags < 16; flags++) check_size(kernel, kernels[i].bf16, sizes[s], flags);
+            for (int flags = 0; flags < 16; flags++)
+                for (int squares = 0; squares < 2; squares++)
+                    check_size(kernel, kernels[i].bf16, sizes[s], flags, squares);
     }
 }
 
@@ -99,7 +116,7 @@ static void test_fp32_is_as_exact_as_fp32(void **state) {
     void *packed = aligned_alloc(64, (size_t)(ane_packed_bytes(kernel, N, K) + 63) / 64 * 64);
     ane_packed_source from = {b, K, 1};
     ane_packed_pack(kernel, packed, &from, N, K, 1);
-    ane_packed_product p = {kernel, M, N, K, {a, K, 1}, packed, c, N, ANE_PUT};
+    ane_packed_product p = {kernel, M, N, K, {a, K, 1}, packed, c, N, ANE_PUT, NULL};
     ane_packed_run(&p, 1);
     double ours = 0, plain = 0;
     for (int i = 0; i < M; i++)
@@ -130,7 +147,7 @@ static void test_threads(void **state) {
         if (!kernel) continue;
         void *packed = aligned_alloc(64, (size_t)(ane_packed_bytes(kernel, N, K) + 63) / 64 * 64);
         ane_packed_source from = {b, 1, N};
-        ane_packed_product p = {kernel, M, N, K, {a, K, 1}, packed, c, N, false};
+        ane_packed_product p = {kernel, M, N, K, {a, K, 1}, packed, c, N, ANE_PUT, NULL};
         ane_packed_pack(kernel, packed, &from, N, K, 1);
         ane_packed_run(&p, 1);
         ane_packed_pack(kernel, packed, &from, N, K, 3);
@@ -154,7 +171,7 @@ static void check_slabs(const ane_packed_kernel *kernel, bool bf16, const int64_
         int64_t bytes = ane_packed_slab_bytes(kernel, n, k, threads[i]);
         void *room = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
         c[i] = memcpy(malloc(sizeof(float) * (size_t)(m * n)), before, sizeof(float) * (size_t)(m * n));
-        ane_packed_product p = {kernel, m, n, k, left, NULL, c[i], n, flags & 4 ? ANE_ADD : ANE_STREAM};
+        ane_packed_product p = {kernel, m, n, k, left, NULL, c[i], n, flags & 4 ? ANE_ADD : ANE_STREAM, NULL};
         ane_packed_run_slabs(&p, &right, room, threads[i]);
         if (i == 0) check(&p, &right, before, bf16);
         assert_memory_equal(c[i], c[0], sizeof(float) * (size_t)(m * n));

@@ -2,6 +2,7 @@
  */
 #include "model/golden.h"
 
+#include "base/packed.h"
 #include "model/network.h"
 
 #include <math.h>
@@ -301,6 +302,38 @@ static void head_in_chunks(void **state) {
 }
 
 /* Cleared gradients are written over, whatever was there, and only once: what comes next is added. */
+/* What the network says of its gradients' squares is so, where it says something: of all products but the embedding's where
+ * there are kernels that add them up. */
+static void squares_of_gradients(void **state) {
+    (void)state;
+    static const char *const devices[] = {"cpu:threads=2", "cpu:threads=2,precision=bf16",
+        "cpu:threads=2,products=library", "cpu:threads=1,precision=fp16"};
+    static int32_t tokens[GOLDEN_BATCH * GOLDEN_SEQ], targets[GOLDEN_BATCH * GOLDEN_SEQ];
+    golden_batch(0, tokens, targets);
+    for (int k = 0; k < 4; k++) {
+        ane_error e = {0};
+        fixture f = make(devices[k], golden_weights(&e), true, GOLDEN_BATCH, GOLDEN_SEQ);
+        double loss;
+        for (int pass = 0; pass < 2; pass++) { /* the second adds */
+            assert_ok(ane_network_loss(f.network, tokens, targets, 1, &loss, &e), &e);
+            const double *squares = ane_network_squares(f.network);
+            int known = 0;
+            for (int t = 0; t < f.gradients->n_tensors; t++) {
+                const ane_tensor_info *info = &f.gradients->tensors[t];
+                double expected = 0;
+                for (int64_t i = 0; i < info->count; i++)
+                    expected += pow(f.gradients->data[info->offset + i], 2);
+                known += !isnan(squares[t]);
+                if (!isnan(squares[t]) && !(fabs(squares[t] / expected - 1) < 1e-6))
+                    fail_msg("%s, %s: %g, expected %g", devices[k], info->name, squares[t], expected);
+            }
+            bool kernels = k < 2 && ane_packed_kernel_find(k == 1, NULL);
+            if (kernels) assert_true(known >= 7 * f.weights->config.n_layers);
+        }
+        drop(&f);
+    }
+}
+
 static void gradients_begin_anew(void **state) {
     (void)state;
     enum { SEQ = 160, BATCH = 4, COLUMNS = SEQ * BATCH, VOCAB = 50 }; /* two chunks for the head */
@@ -331,6 +364,7 @@ static void gradients_begin_anew(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(head_in_chunks),
+        cmocka_unit_test(squares_of_gradients),
         cmocka_unit_test(gradients_begin_anew),
         cmocka_unit_test(loss_and_gradients_of_pytorch),
         cmocka_unit_test(logits_of_pytorch),

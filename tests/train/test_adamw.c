@@ -97,7 +97,7 @@ static void test_pytorch(void **state) {
     for (int step = 1; step <= (int)json_array_size(norms); step++) {
         fill_golden(b.g, weights, step);
         double lr = json_number_value(json_array_get(json_object_get(root, "lr"), (size_t)step - 1));
-        double norm = ane_adamw_update(b.o, b.w, b.g, 1, lr, 1);
+        double norm = ane_adamw_update(b.o, b.w, b.g, NULL, 1, lr, 1);
         double expected = json_number_value(json_array_get(norms, (size_t)step - 1));
         if (fabs(norm - expected) > 1e-6 * expected) fail_msg("norm %.9g, expected %.9g", norm, expected);
     }
@@ -151,7 +151,7 @@ static void check_against_naive(ane_adamw_options options, double scale) {
     for (int t = 1; t <= 10; t++) {
         fill_random(b.g, (uint64_t)t + 10, 0.01 / scale);
         double expected = naive_update(&reference, &b, scale, 0.01, t);
-        double norm = ane_adamw_update(b.o, b.w, b.g, scale, 0.01, 2);
+        double norm = ane_adamw_update(b.o, b.w, b.g, NULL, scale, 0.01, 2);
         assert_true(fabs(norm - expected) < 1e-9 * expected);
     }
     assert_int_equal(b.o->t, 10);
@@ -184,14 +184,37 @@ static void test_threads_change_nothing(void **state) {
     for (int t = 0; t < 4; t++) {
         fill_random(a.g, (uint64_t)t, 0.3);
         fill_random(b.g, (uint64_t)t, 0.3);
-        double x = ane_adamw_update(a.o, a.w, a.g, 1, 0.01, 1),
-               y = ane_adamw_update(b.o, b.w, b.g, 1, 0.01, 3);
+        double x = ane_adamw_update(a.o, a.w, a.g, NULL, 1, 0.01, 1),
+               y = ane_adamw_update(b.o, b.w, b.g, NULL, 1, 0.01, 3);
         assert_true(x == y);
     }
     assert_memory_equal(a.w->data, b.w->data, (size_t)a.w->count * sizeof(float));
     assert_memory_equal(a.o->v->data, b.o->v->data, (size_t)a.w->count * sizeof(float));
     bench_free(a);
     bench_free(b);
+}
+
+/* Sums of squares that are known are taken, others are made. */
+static void test_known_squares(void **state) {
+    (void)state;
+    bench a = bench_new(&WIDE, OPTIONS);
+    double *squares = calloc((size_t)a.g->n_tensors, sizeof *squares);
+    fill_random(a.g, 3, 0.1);
+    for (int t = 0; t < a.g->n_tensors; t++)
+        for (int64_t i = 0; i < a.g->tensors[t].count; i++)
+            squares[t] += pow(a.g->data[a.g->tensors[t].offset + i], 2);
+    double norm = ane_adamw_update(a.o, a.w, a.g, NULL, 1, 0.01, 2);
+    for (int t = 0; t < a.g->n_tensors; t++) {
+        double was = squares[t];
+        assert_true(fabs(ane_adamw_update(a.o, a.w, a.g, squares, 1, 0.01, 2) / norm - 1) < 1e-12);
+        squares[t] = t % 2 ? NAN : INFINITY;
+        assert_true(fabs(ane_adamw_update(a.o, a.w, a.g, squares, 1, 0.01, 2) / norm - 1) < 1e-12);
+        squares[t] = was + 1e9; /* it is not read again */
+        assert_true(ane_adamw_update(a.o, a.w, a.g, squares, 1, 0.01, 2) > 3e4);
+        squares[t] = was;
+    }
+    free(squares);
+    bench_free(a);
 }
 
 static void test_not_finite(void **state) {
@@ -205,10 +228,10 @@ static void test_not_finite(void **state) {
     for (int i = 0; i < 3; i++) {
         fill_random(b.g, 3, 1);
         b.g->data[b.g->tensors[i].offset + 1] = bad[i];
-        assert_false(isfinite(ane_adamw_update(b.o, b.w, b.g, 1, 0.01, 2)));
+        assert_false(isfinite(ane_adamw_update(b.o, b.w, b.g, NULL, 1, 0.01, 2)));
     }
     fill_random(b.g, 3, 1);
-    assert_false(isfinite(ane_adamw_update(b.o, b.w, b.g, NAN, 0.01, 2)));
+    assert_false(isfinite(ane_adamw_update(b.o, b.w, b.g, NULL, NAN, 0.01, 2)));
     assert_int_equal(b.o->t, 0);
     assert_memory_equal(before, b.w->data, bytes);
     for (int64_t k = 0; k < b.g->count; k++) assert_true(b.o->m->data[k] == 0);
@@ -221,7 +244,7 @@ static void test_large_gradients_do_not_overflow(void **state) {
     bench b = bench_new(&CONFIG, OPTIONS);
     b.g->data[0] = 3e30f;
     b.g->data[1] = 4e30f;
-    double norm = ane_adamw_update(b.o, b.w, b.g, 1, 0.01, 1);
+    double norm = ane_adamw_update(b.o, b.w, b.g, NULL, 1, 0.01, 1);
     assert_true(fabs(norm / 5e30 - 1) < 1e-6);
     assert_true(fabs(b.w->data[0] + 0.01) < 1e-6);
     bench_free(b);
@@ -235,7 +258,7 @@ static void test_moments_end_at_zero(void **state) {
     bench b = bench_new(&CONFIG, options);
     b.g->data[0] = 1;
     for (int t = 0; t < 2000; t++) {
-        ane_adamw_update(b.o, b.w, b.g, 1, 0.01, 1);
+        ane_adamw_update(b.o, b.w, b.g, NULL, 1, 0.01, 1);
         b.g->data[0] = 0;
     }
     assert_true(b.o->m->data[0] == 0);
@@ -274,8 +297,8 @@ static void test_instruction_sets(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_pytorch), cmocka_unit_test(test_naive),
-        cmocka_unit_test(test_threads_change_nothing), cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_large_gradients_do_not_overflow), cmocka_unit_test(test_moments_end_at_zero),
-        cmocka_unit_test(test_instruction_sets)};
+        cmocka_unit_test(test_threads_change_nothing), cmocka_unit_test(test_known_squares),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_large_gradients_do_not_overflow),
+        cmocka_unit_test(test_moments_end_at_zero), cmocka_unit_test(test_instruction_sets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

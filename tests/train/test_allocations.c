@@ -164,7 +164,7 @@ static void step_medium(medium_run *r) {
     double loss;
     ane_network_clear_gradients(r->network);
     assert_ok(ane_network_loss(r->network, r->tokens, r->tokens, 1, &loss, &e), &e);
-    ane_adamw_update(r->optimizer, r->weights, r->gradients, 1, 1e-3, 2);
+    ane_adamw_update(r->optimizer, r->weights, r->gradients, NULL, 1, 1e-3, 2);
     assert_ok(ane_network_weights_changed(r->network, &e), &e);
 }
 
