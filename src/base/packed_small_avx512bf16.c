@@ -7,15 +7,16 @@
 
 enum { TALL = 32, LINE = 64 /* bytes of a row of a tile */, NUMBERS = LINE / 2, STEP = TALL * LINE };
 
-/* Row by row, as they lie in memory: the processor foresees it. */
+/* Row by row, as they lie in memory: the processor foresees it. Two streams are faster than one. */
 void ane_packed_tiles_of_bf16(char *to, const uint16_t *rows, int64_t ld, int64_t n, int64_t k) {
-    for (int64_t i = 0; i < TALL; i++)
-        for (int64_t l = 0; l < k; l += NUMBERS) {
-            int64_t left = i >= n ? 0 : k - l;
-            __mmask32 there = left >= NUMBERS ? ~(__mmask32)0 : ((__mmask32)1 << left) - 1;
-            _mm512_store_si512(
-                to + l / NUMBERS * STEP + i * LINE, _mm512_maskz_loadu_epi16(there, rows + i * ld + l));
-        }
+    for (int64_t i = 0; i < SIDE; i++)
+        for (int64_t l = 0; l < k; l += NUMBERS)
+            for (int64_t row = i; row < TALL; row += SIDE) {
+                int64_t left = row >= n ? 0 : k - l;
+                __mmask32 there = left >= NUMBERS ? ~(__mmask32)0 : ((__mmask32)1 << left) - 1;
+                _mm512_store_si512(to + l / NUMBERS * STEP + row * LINE,
+                    _mm512_maskz_loadu_epi16(there, rows + row * ld + l));
+            }
 }
 
 /* 16 of a row's numbers, which are held as w + 128, times the row's scale. */
