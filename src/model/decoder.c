@@ -17,6 +17,7 @@
 enum {
     FIXED_PART = 32,
     LONGEST_PART = 256,
+    LONGEST_FIRST = 2048, /* nothing is behind a cache in it, where attention is slower */
     PART_STEP = 32,
     CACHE_STEP = 128,
     FEWEST = 4, /* fewer tokens than this go one by one: a part costs about as much as three */
@@ -58,7 +59,7 @@ static bool make_head(ane_decoder *d, ane_error *e) {
 
 static bool make_memory(ane_decoder *d, ane_error *e) {
     const ane_model_config *c = &d->weights->config;
-    size_t wide = (size_t)(c->dim > c->head_dim ? c->dim : c->head_dim) * LONGEST_PART,
+    size_t wide = (size_t)(c->dim > c->head_dim ? c->dim : c->head_dim) * LONGEST_FIRST,
            vocab = (size_t)c->vocab_size;
     d->staging = malloc((wide > vocab ? wide : vocab) * sizeof *d->staging);
     d->mask = malloc((size_t)d->positions * sizeof *d->mask);
@@ -147,8 +148,9 @@ static const ane_pass *pass_for(ane_decoder *d, int32_t n, int32_t *take, ane_er
     int which = n < FEWEST ? SINGLE : d->grows && d->position == 0 ? FIRST : PART;
     ane_pass *p = &d->passes[which];
     int32_t width = which == SINGLE ? 1
-                    : d->grows      ? at_most(in_steps(n, PART_STEP), LONGEST_PART)
-                                    : FIXED_PART;
+                    : d->grows
+                        ? at_most(in_steps(n, PART_STEP), which == FIRST ? LONGEST_FIRST : LONGEST_PART)
+                        : FIXED_PART;
     *take = at_most(n, width);
     if (!grow(d, d->position + *take, e)) return NULL;
     if (p->tokens == width) return p;
@@ -163,7 +165,7 @@ static const ane_pass *pass_for(ane_decoder *d, int32_t n, int32_t *take, ane_er
 /* The inputs of a pass whose first `n` tokens are real. */
 static bool fill(ane_decoder *d, const ane_pass *p, int32_t n, const int32_t *tokens, ane_error *e) {
     const ane_model_config *c = &d->weights->config;
-    int32_t padded[LONGEST_PART];
+    int32_t padded[LONGEST_FIRST];
     for (int32_t i = 0; i < p->tokens; i++) padded[i] = tokens[i < n ? i : n - 1];
     float *x = ane_floats_open(p->x[0], ANE_WRITE, d->staging, e);
     if (!x) return false;
