@@ -15,6 +15,10 @@ static int64_t round_up(int64_t x, int64_t step) {
     return (x + step - 1) / step * step;
 }
 
+static int64_t panels_in(int64_t n, int64_t panel) {
+    return (n + panel - 1) / panel;
+}
+
 /* ---- kernels ------------------------------------------------------------------------------------------- */
 
 #if defined(ANEMONE_X86_VECTORS)
@@ -161,7 +165,7 @@ static int64_t panel_at(const ane_packed_product *p, const part *s, int64_t row,
     return (row - s->row) / kernel->rows * panel + k * element;
 }
 
-/* A block whose products are complete with these: what it becomes is squared and added up on the way. */
+/* A block whose products are complete with these: what it becomes is squared and added up on the way. Returns the sum. */
 static double last_block(const ane_packed_product *p, ane_packed_block *block, int64_t rows, int64_t columns,
     const void *a, const void *b, int64_t k, float *c, ane_packed_store store) {
     const ane_packed_kernel *kernel = p->kernel;
@@ -185,20 +189,20 @@ static void row_of_blocks(
     const char *b = (const char *)p->b + l * kernel->columns * kernel->bytes;
     ane_packed_block *block = is_along(p) ? kernel->block_of_rows : kernel->block;
     ane_packed_store store = l > 0 ? ANE_ADD : k == p->k || p->store != ANE_STREAM ? p->store : ANE_PUT;
-    bool squares = p->squares && l + k == p->k;
-    double sum = 0;
+    bool complete = l + k == p->k;
+    double *squares =
+        complete && p->squares ? p->squares + row / kernel->rows * panels_in(p->n, kernel->columns) : NULL;
     for (int64_t column = s->first; column < s->last; column += kernel->columns) {
         const char *from = b + column / kernel->columns * panel;
         float *c = p->c + row * p->ldc + column;
         int64_t columns = least(kernel->columns, p->n - column);
         if (squares)
-            sum += last_block(p, block, rows, columns, a, from, k, c, store);
+            squares[column / kernel->columns] = last_block(p, block, rows, columns, a, from, k, c, store);
         else if (rows == kernel->rows && columns == kernel->columns)
             block(a, from, k, c, p->ldc, store);
         else
             ane_packed_edge_block(block, rows, columns, a, from, k, c, p->ldc, store == ANE_ADD);
     }
-    if (squares) p->squares[row / kernel->rows] = (s->first ? p->squares[row / kernel->rows] : 0) + sum;
 }
 
 /* The part's rows of A, packed a few numbers along k at a time. */
@@ -239,10 +243,6 @@ typedef struct shares {
     ane_packed_product p;
     int64_t threads;
 } shares;
-
-static int64_t panels_in(int64_t n, int64_t panel) {
-    return (n + panel - 1) / panel;
-}
 
 /* A thread's share: as many whole panels of A as the others have; what is left of them by columns. */
 static void multiply_shares(void *context, int64_t begin, int64_t end) {

@@ -68,7 +68,8 @@ typedef struct ane_packed_product {
     float *c;
     int64_t ldc;
     ane_packed_store store; /* ANE_STREAM is a wish: where C does not allow it, ANE_PUT */
-    double *squares; /* NULL, or one for each kernel->rows rows: the sum of squares of what C becomes there */
+    double *
+        squares; /* NULL, or one for each block, row after row of blocks: the sum of squares of what it becomes */
 } ane_packed_product;
 
 void ane_packed_run(const ane_packed_product *p, int threads);

@@ -93,8 +93,10 @@ int64_t ane_product_room(const ane_product *p) {
     return p->kernel && p->how->is_product ? ane_packed_bytes(p->kernel, p->how->k, p->how->n) : 0;
 }
 
-int64_t ane_product_panels(const ane_product *p) {
-    return ane_product_room(p) > 0 ? (p->how->m + p->kernel->rows - 1) / p->kernel->rows : 0;
+int64_t ane_product_blocks(const ane_product *p) {
+    if (ane_product_room(p) == 0) return 0;
+    int64_t rows = p->kernel->rows, columns = p->kernel->columns;
+    return (p->how->m + rows - 1) / rows * ((p->how->k + columns - 1) / columns);
 }
 
 /* The same by packed operands: in bf16 both are rounded. */
@@ -112,13 +114,13 @@ static void multiply_packed(
         .c = p->gradient,
         .ldc = g->k,
         .store = add ? ANE_ADD : ANE_STREAM, /* all gradients together are larger than any cache */
-        .squares = p->panels,
+        .squares = p->blocks,
     };
     if (!p->right_is_packed) ane_packed_pack(p->kernel, p->packed, &b, g->k, g->n, threads);
     ane_packed_run(&product, threads);
-    if (!p->panels) return;
+    if (!p->blocks) return;
     *p->squares = 0;
-    for (int64_t i = 0; i < ane_product_panels(p); i++) *p->squares += p->panels[i];
+    for (int64_t i = 0; i < ane_product_blocks(p); i++) *p->squares += p->blocks[i];
 }
 
 bool ane_product_form(const ane_product *p, bool add, float *const staging[2], int threads, ane_error *e) {

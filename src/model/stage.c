@@ -26,7 +26,7 @@ struct ane_stage {
     ane_binding **forwards, **backwards; /* [copies] */
     ane_product *products;               /* [copies][gradient->n_param_grads] */
     void *packed;                        /* room for one operand of any of them */
-    double *squares, *panels;            /* of each product's gradient; room for one's parts */
+    double *squares, *blocks;            /* of each product's gradient; room for one's parts */
     slot *slots;
     int n_slots, room;
 };
@@ -50,7 +50,7 @@ void ane_stage_free(ane_stage *s) {
     free(s->products);
     free(s->packed);
     free(s->squares);
-    free(s->panels);
+    free(s->blocks);
     free(s);
 }
 
@@ -226,18 +226,18 @@ static bool pack_products(ane_stage *s, ane_error *e) {
         strcmp(c->products, "library") == 0
             ? NULL
             : ane_packed_kernel_find(c->precision == ANE_BF16, *c->products ? c->products : NULL);
-    int64_t room = 0, panels = 0;
+    int64_t room = 0, blocks = 0;
     for (int i = 0; i < n; i++) {
         s->products[i].kernel = kernel;
         if (ane_product_room(&s->products[i]) > room) room = ane_product_room(&s->products[i]);
-        if (ane_product_panels(&s->products[i]) > panels) panels = ane_product_panels(&s->products[i]);
+        if (ane_product_blocks(&s->products[i]) > blocks) blocks = ane_product_blocks(&s->products[i]);
     }
     if (room == 0) return true;
-    s->panels = calloc((size_t)panels, sizeof *s->panels);
-    if (!s->panels || posix_memalign(&s->packed, 64, (size_t)room) != 0) return no_memory(e);
+    s->blocks = calloc((size_t)blocks, sizeof *s->blocks);
+    if (!s->blocks || posix_memalign(&s->packed, 64, (size_t)room) != 0) return no_memory(e);
     for (int i = 0; i < n; i++) {
         s->products[i].packed = s->packed;
-        s->products[i].panels = s->panels;
+        s->products[i].blocks = s->blocks;
         s->products[i].right_is_packed =
             i % s->gradient->n_param_grads > 0 && same_right(&s->products[i], &s->products[i - 1]);
     }

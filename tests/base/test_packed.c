@@ -49,16 +49,19 @@ static void check(const ane_packed_product *p, const ane_packed_source *b, const
     }
 }
 
-/* The sum of squares of every panel of rows. */
+/* The sum of squares of every block. */
 static void check_squares(const ane_packed_product *p) {
-    for (int64_t row = 0; row < p->m; row += p->kernel->rows) {
-        double expected = 0, found = p->squares[row / p->kernel->rows];
-        for (int64_t i = row; i < p->m && i < row + p->kernel->rows; i++)
-            for (int64_t j = 0; j < p->n; j++) expected += pow(p->c[i * p->ldc + j], 2);
-        if (!(fabs(found - expected) <= 1e-6 * expected))
-            fail_msg("%s: squares from row %lld on are %g, expected %g", p->kernel->name, (long long)row,
-                found, expected);
-    }
+    const double *found = p->squares;
+    for (int64_t row = 0; row < p->m; row += p->kernel->rows)
+        for (int64_t column = 0; column < p->n; column += p->kernel->columns, found++) {
+            double expected = 0;
+            for (int64_t i = row; i < p->m && i < row + p->kernel->rows; i++)
+                for (int64_t j = column; j < p->n && j < column + p->kernel->columns; j++)
+                    expected += pow(p->c[i * p->ldc + j], 2);
+            if (!(fabs(*found - expected) <= 1e-6 * expected))
+                fail_msg("%s: squares from [%lld, %lld] on are %g, expected %g", p->kernel->name,
+                    (long long)row, (long long)column, *found, expected);
+        }
 }
 
 /* flags: 1, 2: operands lie along k; the rest what becomes of C: put, add, stream, stream where it cannot be. */
@@ -79,7 +82,7 @@ static void check_size(
     ane_packed_source from = operand(b, n, k, flags & 2);
     ane_packed_pack(kernel, packed, &from, n, k, 2);
     ane_packed_product p = {kernel, m, n, k, operand(a, m, k, flags & 1), packed, c, ldc, store,
-        squares ? calloc((size_t)m, sizeof(double)) : NULL};
+        squares ? calloc((size_t)(m * n), sizeof(double)) : NULL};
     ane_packed_run(&p, 2);
     check(&p, &from, before, bf16);
     if (squares) check_squares(&p);
