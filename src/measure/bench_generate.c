@@ -58,6 +58,12 @@ static bool reference_logits(const generation *g, ane_decoder *d, float *wanted,
     return true;
 }
 
+/* Weights of 8 bits round a prompt's numbers as well as a token's, but not alike: what comes of that in 12 loud layers was up to
+ * 0.18 of the logits. What was not computed is 1 off and more. */
+static double tolerance_of(const ane_bench *b) {
+    return b->capabilities->precision == ANE_INT8 ? 0.3 : 0;
+}
+
 static bool verify(const generation *g, json_t *row, ane_error *e) {
     const int64_t n = 2 * (int64_t)g->weights->config.vocab_size;
     const char *against = ane_reference_spec(g->bench);
@@ -66,7 +72,7 @@ static bool verify(const generation *g, json_t *row, ane_error *e) {
     float *wanted = calloc((size_t)n, sizeof *wanted);
     bool ok = wanted != NULL || ane_fail(e, ANE_ERROR_MEMORY, "generate", "out of memory");
     ok = ok && reference_logits(g, d, wanted, e) &&
-         ane_check_numbers(against, wanted, g->logits, n, 0, row, e);
+         ane_check_numbers(against, wanted, g->logits, n, tolerance_of(g->bench), row, e);
     free(wanted);
     ane_decoder_free(d);
     ane_device_close(cpu);

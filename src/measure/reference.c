@@ -53,9 +53,12 @@ static bool interpret(ane_trial *t, float *const *y, ane_error *e) {
 /* ---- by the CPU device ------------------------------------------------------------------------------------------- */
 
 const char *ane_reference_spec(const ane_bench *b) {
-    if (strcmp(b->capabilities->device, "cpu") != 0) return "cpu:precision=fp16";
-    return b->capabilities->precision == ANE_FP16 ? "cpu:precision=fp16,vectors=baseline,products=library"
-                                                  : "cpu:vectors=baseline,products=library";
+    static const char *const by_precision[] = {[ANE_FP32] = "cpu:vectors=baseline,products=library",
+        [ANE_FP16] = "cpu:precision=fp16,vectors=baseline,products=library",
+        [ANE_BF16] = "cpu:precision=bf16,vectors=baseline,products=library",
+        [ANE_INT8] = "cpu:precision=int8,vectors=baseline,products=library"};
+    bool engine = strcmp(b->capabilities->device, "cpu") != 0;
+    return engine ? "cpu:precision=fp16" : by_precision[b->capabilities->precision];
 }
 
 static bool open_reference(ane_bench *b, ane_error *e) {

@@ -24,7 +24,7 @@ double ane_bench_bound_ms(const ane_bench *b, const ane_subject *s) {
     if (s->on_host) return 0;
     const ane_capabilities *c = b->capabilities;
     double rate = b->peak_gflops * FASTER_THAN_RECORDED * (s->speedup > 0 ? s->speedup : 1);
-    if (c->precision == ANE_BF16)
+    if (c->precision == ANE_BF16 || c->precision == ANE_INT8)
         rate *= BF16_UNITS;
     else if (strcmp(c->products, "amx") == 0)
         rate *= FP32_BY_TILES;

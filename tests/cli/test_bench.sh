@@ -37,6 +37,11 @@ prints 'decode'
 fails 2 '--model times one, --quick is for the benchmark' bench generate --model stories260k --quick
 fails 2 '--steps times one, --out is for the benchmark' bench train --steps 1 -o "$folder/d.json"
 
+# Each precision is compared with itself: 6 layers make of bf16's roundings more than fp32 would forgive.
+for precision in bf16 int8; do
+  succeeds bench generate --case stories15m-64 --time 0.001 --precision $precision
+done
+
 # Ctrl-C, anywhere in a product: what was measured is kept.
 for delay in 0.4 0.5 0.6; do
   "$program" bench peak --time 0.2 --ci 0.001 -o "$folder/e.json" >"$folder/out" 2>"$folder/err" &
