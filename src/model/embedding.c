@@ -47,24 +47,39 @@ void ane_zero(float *x, int64_t n, int threads) {
     ane_parallel_for(n, 1 << 14, threads, zero, x);
 }
 
+enum { SHARES = 16 }; /* of the channels: fixed, so that the sum does not depend on the number of threads */
+
 typedef struct scatter_job {
     float *table;
     const float *d;
     const int32_t *tokens;
     int64_t channels, columns;
+    double growth[SHARES];
 } scatter_job;
 
-/* Channels begin to end of every column: a token that occurs twice is added up by one thread, in order. */
+/* A share's channels of every column: a token that occurs twice is added up by one thread, in order. */
 static void scatter(void *context, int64_t begin, int64_t end) {
-    const scatter_job *job = context;
-    for (int64_t n = 0; n < job->columns; n++) {
-        float *row = job->table + job->tokens[n] * job->channels;
-        for (int64_t c = begin; c < end; c++) row[c] += job->d[c * job->columns + n];
+    scatter_job *job = context;
+    for (int64_t share = begin; share < end; share++) {
+        int64_t first = job->channels * share / SHARES, last = job->channels * (share + 1) / SHARES;
+        double growth = 0;
+        for (int64_t n = 0; n < job->columns; n++) {
+            float *row = job->table + job->tokens[n] * job->channels;
+            for (int64_t c = first; c < last; c++) {
+                float was = row[c];
+                row[c] += job->d[c * job->columns + n];
+                growth += (double)row[c] * row[c] - (double)was * was;
+            }
+        }
+        job->growth[share] = growth;
     }
 }
 
-void ane_embedding_scatter(
+double ane_embedding_scatter(
     float *d_table, const float *d, const int32_t *tokens, int64_t channels, int64_t columns, int threads) {
-    scatter_job job = {d_table, d, tokens, channels, columns};
-    ane_parallel_for(channels, TILE, threads, scatter, &job);
+    scatter_job job = {d_table, d, tokens, channels, columns, {0}};
+    double growth = 0;
+    ane_parallel_for(SHARES, 1, threads, scatter, &job);
+    for (int i = 0; i < SHARES; i++) growth += job.growth[i];
+    return growth;
 }

@@ -9,8 +9,8 @@
 /* x[channels, columns]: column n is row tokens[n] of table[vocab, channels]. */
 void ane_embedding_gather(
     float *x, const float *table, const int32_t *tokens, int64_t channels, int64_t columns, int threads);
-/* Row tokens[n] of d_table += column n of d[channels, columns]. */
-void ane_embedding_scatter(
+/* Row tokens[n] of d_table += column n of d[channels, columns]. Returns by how much the sum of the table's squares grows. */
+double ane_embedding_scatter(
     float *d_table, const float *d, const int32_t *tokens, int64_t channels, int64_t columns, int threads);
 void ane_zero(float *x, int64_t n, int threads);
 /* in[rows, columns] -> out[columns, rows] */

@@ -60,7 +60,14 @@ static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
     float *table = ane_weights_embedding(n->gradients);
     if (!n->adds && !c->tied)
         ane_zero(table, (int64_t)c->vocab_size * c->dim, n->threads); /* tied: the head's gradient */
-    ane_embedding_scatter(table, d, tokens, c->dim, n->columns, n->threads);
+    if (c->tied) {
+        n->squares[0] = NAN;
+        ane_stage_squares(n->head, n->gradients, n->squares);
+        n->embedding_squares = n->squares[0];
+    } else if (!n->adds) {
+        n->embedding_squares = 0;
+    }
+    n->embedding_squares += ane_embedding_scatter(table, d, tokens, c->dim, n->columns, n->threads);
     return ane_floats_close(n->d[0], ANE_READ, n->staging[0], e);
 }
 
@@ -137,7 +144,7 @@ const double *ane_network_squares(ane_network *n) {
     for (int i = 0; i < n->weights->n_tensors; i++) n->squares[i] = NAN;
     for (int i = 0; i < n->n_halves; i++) ane_stage_squares(n->stages[i], n->gradients, n->squares);
     ane_stage_squares(n->head, n->gradients, n->squares);
-    n->squares[0] = NAN; /* the embedding's: tokens add to it after the head */
+    n->squares[0] = n->embedding_squares;
     return n->squares;
 }
 

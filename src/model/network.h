@@ -44,10 +44,11 @@ struct ane_network {
     float *beside_staging[2]; /* the same for products beside */
     ane_beside beside;
     bool products_beside;
-    bool cleared;        /* the next backward begins new gradients */
-    bool adds;           /* the one that runs adds to those there are */
-    double *column_loss; /* [columns] */
-    double *squares;     /* of each gradient tensor */
+    bool cleared;             /* the next backward begins new gradients */
+    bool adds;                /* the one that runs adds to those there are */
+    double *column_loss;      /* [columns] */
+    double *squares;          /* of each gradient tensor */
+    double embedding_squares; /* of the embedding's gradient */
     ane_network_timers timers;
 };
 

@@ -111,10 +111,12 @@ static void embedding(void **state) {
         assert_memory_equal(back + n * DIM, table + tokens[n] * DIM, DIM * sizeof(float));
     d_table[3] = 100;
     expected[3] = 100;
-    ane_embedding_scatter(d_table, x, tokens, DIM, N, 2);
+    double growth = ane_embedding_scatter(d_table, x, tokens, DIM, N, 2), squares = 0;
     for (int n = 0; n < N; n++)
         for (int c = 0; c < DIM; c++) expected[tokens[n] * DIM + c] += x[c * N + n];
     for (int i = 0; i < VOCAB * DIM; i++) assert_true(fabs(d_table[i] - expected[i]) < 1e-4);
+    for (int i = 0; i < VOCAB * DIM; i++) squares += (double)d_table[i] * d_table[i];
+    assert_true(fabs(growth + 100 * 100 - squares) < 1e-6 * squares);
     free(table);
 }
 
