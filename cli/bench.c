@@ -179,7 +179,8 @@ static bool print_end(const progress *p, bool json, ane_error *e) {
     return !p->before || cli_print_comparison(results, p->before, e);
 }
 
-int cli_bench_run(const cli_args *args, const char *name, ane_error *e) {
+/* The benchmark of this name, "all" or "quick", as the options say. */
+static int run_named(const cli_args *args, const char *name, ane_error *e) {
     suite s = {.n = 0};
     if (!choose(&s, name, e)) return CLI_USAGE;
     progress p = {.out = cli_string(args, "out"), .terminal = cli_draws(stderr)};
@@ -211,7 +212,7 @@ int cli_bench_one_or_run(const cli_args *args, const char *name, const char *con
     int (*one)(const cli_args *args, ane_error *e), ane_error *e) {
     static const char *const cases[] = {"out", "recorded", "compare", "quick", "case", "time", "ci", NULL};
     const char *of_one = first_given(args, own), *of_cases = first_given(args, cases);
-    if (!of_one) return cli_bench_run(args, name, e);
+    if (!of_one) return run_named(args, name, e);
     if (!of_cases) return one(args, e);
     cli_usage_error(
         e, args->command->name, "--%s times one, --%s is for the benchmark's cases", of_one, of_cases);
@@ -219,7 +220,7 @@ int cli_bench_one_or_run(const cli_args *args, const char *name, const char *con
 }
 
 static int run(const cli_args *args, ane_error *e) {
-    if (args->n_words > 0) return cli_bench_run(args, args->words[0], e);
+    if (args->n_words > 0) return run_named(args, args->words[0], e);
     list();
     return CLI_OK;
 }

@@ -34,8 +34,6 @@
         .help = "or fewer, when half the 95 % confidence interval of the median is below this"               \
     }
 
-/* Run the benchmark of this name, "all" or "quick", as the options say. Returns the exit status. */
-int cli_bench_run(const cli_args *args, const char *name, ane_error *e);
 /* For a command that times one thing of its own kind as well: options of `own` (ended by NULL) ask for `one`, without any
  * it is the benchmark `name` that runs. Returns the exit status. */
 int cli_bench_one_or_run(const cli_args *args, const char *name, const char *const *own,

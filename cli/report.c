@@ -9,7 +9,7 @@ bool cli_draws(FILE *f) {
     return isatty(fileno(f)) && term && *term && strcmp(term, "dumb") != 0;
 }
 
-bool cli_colours(FILE *f) {
+static bool takes_colours(FILE *f) {
     const char *no_colour = getenv("NO_COLOR");
     return cli_draws(f) && !(no_colour && *no_colour);
 }
@@ -26,7 +26,7 @@ void cli_draw_bar(FILE *f, int64_t done, int64_t total, const char *text) {
 }
 
 void cli_report(const ane_error *e) {
-    bool colours = cli_colours(stderr);
+    bool colours = takes_colours(stderr);
     fflush(stdout);
     fprintf(stderr, "%sanemone:%s ", colours ? "\033[1;31m" : "", colours ? "\033[0m" : "");
     if (e->where[0]) fprintf(stderr, "%s: ", e->where);
@@ -36,7 +36,7 @@ void cli_report(const ane_error *e) {
 }
 
 void cli_warn(const char *text) {
-    bool colours = cli_colours(stderr);
+    bool colours = takes_colours(stderr);
     fflush(stdout);
     fprintf(
         stderr, "%sanemone: warning:%s %s\n", colours ? "\033[1;33m" : "", colours ? "\033[0m" : "", text);

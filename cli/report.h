@@ -14,8 +14,6 @@ void cli_report(const ane_error *e);
 void cli_warn(const char *text);
 /* Is `f` a terminal on which a line can be drawn again? */
 bool cli_draws(FILE *f);
-/* And one that may be sent colours? */
-bool cli_colours(FILE *f);
 /* A line drawn again: "[=====>   ] 3/12  " and `text`, cut off at the terminal's edge. */
 void cli_draw_bar(FILE *f, int64_t done, int64_t total, const char *text);
 

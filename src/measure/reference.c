@@ -93,7 +93,8 @@ static bool compute(ane_trial *t, float *const *y, ane_error *e) {
     return ok;
 }
 
-bool ane_trial_reference(ane_trial *t, float *const *y, const char **against, ane_error *e) {
+/* What the outputs should be, into y[n_outputs], each of its count. *against says what computed them. */
+static bool right_outputs(ane_trial *t, float *const *y, const char **against, ane_error *e) {
     if (t->flops <= INTERPRETED_FLOPS) {
         *against = "interpreter";
         return interpret(t, y, e);
@@ -165,7 +166,7 @@ bool ane_trial_verify(ane_trial *t, bool run, json_t *row, ane_error *e) {
     float **y = make_room(t, e);
     const char *against = "";
     double worst = INFINITY;
-    bool ok = room_is_whole(t, y) && ane_trial_reference(t, y + t->n_outputs, &against, e) &&
+    bool ok = room_is_whole(t, y) && right_outputs(t, y + t->n_outputs, &against, e) &&
               errors(t, y, y + t->n_outputs, &worst, e) && judge(t, against, worst, row, e);
     free_room(t, y);
     return ok;
@@ -178,7 +179,7 @@ bool ane_trial_error_against(ane_trial *t, const mil_program *exact, double *err
     other.function = mil_program_function(exact, NULL);
     float **y = make_room(t, e);
     const char *against;
-    bool ok = room_is_whole(t, y) && ane_trial_reference(&other, y + t->n_outputs, &against, e) &&
+    bool ok = room_is_whole(t, y) && right_outputs(&other, y + t->n_outputs, &against, e) &&
               errors(t, y, y + t->n_outputs, error, e);
     free_room(t, y);
     return ok;

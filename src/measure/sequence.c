@@ -55,12 +55,12 @@ static double flops(const ane_sequence *s) {
     return sum;
 }
 
-ane_subject ane_sequence_subject(ane_sequence *s) {
+static ane_subject subject_of(ane_sequence *s) {
     return (ane_subject){.run = run, .context = s, .flops = flops(s), .evaluations = s->n};
 }
 
 bool ane_sequence_time(ane_sequence *s, json_t *row, ane_error *e) {
-    const ane_subject subject = ane_sequence_subject(s);
+    const ane_subject subject = subject_of(s);
     double compile_ms = 0;
     ane_times times;
     if (!ane_bench_warm(s->bench, &subject, e)) return false;

@@ -24,7 +24,6 @@ void ane_sequence_free(ane_sequence *s);
 /* Let trial `to` read its input where trial `from` leaves its output: nothing is copied. */
 bool ane_sequence_chain(
     ane_sequence *s, int from, const char *output, int to, const char *input, ane_error *e);
-ane_subject ane_sequence_subject(ane_sequence *s);
 /* Warm up, put other numbers into all inputs, time; the row gets times, rates, compile_ms and what the host did between. */
 bool ane_sequence_time(ane_sequence *s, json_t *row, ane_error *e);
 /* Every trial's outputs are right for the inputs that it has, without chains; the row gets the worst. */

@@ -26,7 +26,4 @@ struct ane_trial {
     ane_tensor *tensors; /* inputs, then outputs, then weights */
 };
 
-/* reference.c: what the outputs should be, into y[n_outputs], each of its count. *against says what computed them. */
-bool ane_trial_reference(ane_trial *t, float *const *y, const char **against, ane_error *e);
-
 #endif

@@ -98,14 +98,11 @@ void mil_wire_put_varint(mil_wire_buffer *b, uint32_t number, uint64_t value) {
     mil_wire_put_raw_varint(b, value);
 }
 
-void mil_wire_put_bytes(mil_wire_buffer *b, uint32_t number, const void *data, size_t size) {
+void mil_wire_put_text(mil_wire_buffer *b, uint32_t number, const char *text) {
+    const size_t size = strlen(text);
     put_tag(b, number, MIL_WIRE_BYTES);
     mil_wire_put_raw_varint(b, size);
-    mil_wire_put_raw(b, data, size);
-}
-
-void mil_wire_put_text(mil_wire_buffer *b, uint32_t number, const char *text) {
-    mil_wire_put_bytes(b, number, text, strlen(text));
+    mil_wire_put_raw(b, text, size);
 }
 
 size_t mil_wire_begin(mil_wire_buffer *b, uint32_t number) {

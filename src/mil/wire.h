@@ -47,7 +47,6 @@ typedef struct mil_wire_buffer {
 } mil_wire_buffer;
 
 void mil_wire_put_varint(mil_wire_buffer *b, uint32_t number, uint64_t value);
-void mil_wire_put_bytes(mil_wire_buffer *b, uint32_t number, const void *data, size_t size);
 void mil_wire_put_text(mil_wire_buffer *b, uint32_t number, const char *text);
 /* A message in a message: what is put between begin and end is its content. */
 size_t mil_wire_begin(mil_wire_buffer *b, uint32_t number);

@@ -18,10 +18,6 @@ engine_device *engine_explore(ane_device *d, ane_error *e) {
     return NULL;
 }
 
-bool engine_is_emulated(const engine_device *x) {
-    return x->fw.emulated;
-}
-
 mil_dialect engine_dialect(const engine_device *x) {
     return x->facts.dialect;
 }
@@ -44,12 +40,6 @@ engine_reply engine_reply_of(engine_said said, const ane_error *why) {
     r.said = said;
     snprintf(r.text, sizeof r.text, "%s", why->message);
     return r;
-}
-
-bool engine_reply_ok(const engine_reply *r, const char *stage, ane_error *e) {
-    if (r->said == ENGINE_YES) return true;
-    return ane_fail(e, ANE_ERROR_DEVICE, stage, "%s: %s", engine_said_name(r->said),
-        r->text[0] ? r->text : "no reason was given");
 }
 
 bool engine_find(
@@ -267,9 +257,4 @@ engine_reply engine_explored_write(engine_explored *p, int n_files, const ane_we
     engine_reply reply = engine_reply_of(ok ? ENGINE_YES : ENGINE_NO, &why);
     reply.host_ms = ane_clock_ms() - start;
     return reply;
-}
-
-engine_reply engine_explored_is_compiled(engine_explored *p) {
-    if (!p) return engine_no_reply;
-    return order(p, (engine_call){.selector = "compiledModelExists", .send = send_plain});
 }

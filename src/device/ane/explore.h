@@ -47,7 +47,6 @@ typedef struct engine_reply {
 
 /* The device behind `d`; NULL with ANE_ERROR_UNSUPPORTED when that is no Neural Engine. Lives as long as `d`. */
 engine_device *engine_explore(ane_device *d, ane_error *e);
-bool engine_is_emulated(const engine_device *x);
 mil_dialect engine_dialect(const engine_device *x); /* the header that this machine takes */
 /* Zeroed memory that programs can use; ane_surface_free() it. NULL on failure. */
 ane_surface *engine_explore_surface(engine_device *x, size_t bytes, ane_error *e);
@@ -70,8 +69,6 @@ engine_reply engine_explored_unload(engine_explored *p);
 engine_reply engine_explored_load(engine_explored *p);
 /* Overwrite files on the disk. ENGINE_NO when that failed. */
 engine_reply engine_explored_write(engine_explored *p, int n_files, const ane_weight_file *files);
-/* compiledModelExists */
-engine_reply engine_explored_is_compiled(engine_explored *p);
 /* What the framework says of it, each an object; the caller's. NULL and a report when it says nothing.
  * attributes: modelAttributes, as they are. handles: hexStringIdentifier, state, programHandle,
  * intermediateBufferHandle, queueDepth, perfStatsMask, isMILModel, program {programHandle, queueDepth},

@@ -34,8 +34,6 @@ engine_reply engine_call_make(engine_device *x, const engine_call *c, double sec
 extern const engine_reply engine_no_reply; /* not reached */
 /* What `why` says, as a reply of that kind. */
 engine_reply engine_reply_of(engine_said said, const ane_error *why);
-/* True when it was said so; else the reply's text is put into *e. */
-bool engine_reply_ok(const engine_reply *r, const char *stage, ane_error *e);
 
 /* Look up before sending: false with a reply where there is none to send to (not reached) or nobody answers (absent). */
 bool engine_find(

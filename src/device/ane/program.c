@@ -53,7 +53,8 @@ static bool order(ane_program *p, const char *selector, const char *stage, ane_e
     return ane_model_call_make(&b->timed, b->fw, p->model, &call, &p->hung, e);
 }
 
-void ane_budget_note(ane_budget *b, const char *stage, const ane_error *why) {
+/* Say that something went wrong and then right. */
+static void note_retry(ane_budget *b, const char *stage, const ane_error *why) {
     char text[sizeof why->message + 128];
     snprintf(text, sizeof text,
         "The Neural Engine's %s failed once and succeeded when it was tried again: %s", stage, why->message);
@@ -79,7 +80,7 @@ static bool compile(ane_program *p, ane_error *e) {
         pause_ms(p->budget, RETRY_PAUSE_MS);
         ane_error second = {0};
         if (order(p, "compileWithQoS:options:error:", "compile", &second)) {
-            ane_budget_note(p->budget, "compile", &first);
+            note_retry(p->budget, "compile", &first);
             return true;
         }
     }
@@ -107,7 +108,7 @@ static int64_t count_loaded(const ane_budget *b) {
 /* Making room where a limit is known is no trouble; the first time it may have been one. */
 static void note_load(ane_budget *b, bool room, const ane_error *first) {
     int64_t loaded = count_loaded(b);
-    if (!room || b->most_loaded == 0 || loaded < b->most_loaded) ane_budget_note(b, "load", first);
+    if (!room || b->most_loaded == 0 || loaded < b->most_loaded) note_retry(b, "load", first);
     if (room) b->most_loaded = loaded;
 }
 

@@ -19,7 +19,5 @@ struct ane_program {
 
 /* Under the budget's lock: load unless it is loaded, unloading others where that makes room. */
 bool ane_program_load(ane_program *p, ane_error *e);
-/* Say that something went wrong and then right. */
-void ane_budget_note(ane_budget *b, const char *stage, const ane_error *why);
 
 #endif
