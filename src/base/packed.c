@@ -104,9 +104,8 @@ void ane_packed_pack(const ane_packed_kernel *kernel, void *to, const ane_packed
 enum {
     MOST_ROWS = 32,
     MOST_COLUMNS = 32,
-    SECOND_CACHE = 1 << 20, /* bytes of B that stay in it */
-    STRIP = 288 << 10,      /* bytes of A packed at once, on the stack */
-    MOST_K = 1536,          /* so that a panel of any kernel fits a strip */
+    STRIP = 288 << 10, /* bytes of A packed at once, on the stack */
+    MOST_K = 1536,     /* so that a panel of any kernel fits a strip */
 };
 
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
@@ -143,7 +142,7 @@ static cut cut_of(const ane_packed_product *p) {
     const ane_packed_kernel *kernel = p->kernel;
     bool along = is_along(p);
     cut c = {.columns = part_of(p->n, kernel->n_chunk, kernel->columns)};
-    c.k = part_of(p->k, least(SECOND_CACHE / kernel->bytes / c.columns, MOST_K), kernel->k_step);
+    c.k = part_of(p->k, least(kernel->b_bytes / kernel->bytes / c.columns, MOST_K), kernel->k_step);
     c.k_inner = part_of(c.k, along ? kernel->k_chunk : kernel->k_across, kernel->k_step);
     c.panels = along ? 1 : STRIP / (c.k_inner * kernel->rows * kernel->bytes);
     if (!along) c.k = c.k_inner;

@@ -34,6 +34,7 @@ typedef struct ane_packed_kernel {
     int k_across;         /* the same when A is transposed */
     int k_square;         /* what is packed at a time when it is, a multiple of k_step */
     int n_chunk;          /* columns of C that are worked on together */
+    int b_bytes;          /* of B that are: they stay in the second cache */
     int row_bytes; /* panels of A that lie along k stay rows, this far apart; 0: they lie as those across do */
     /* One panel: element (i, l) is x[i * stride + l * k_stride], i < n <= rows (or columns), l < k. One of the strides
      * is 1. */

@@ -11,7 +11,6 @@ enum {
     ROWS = 32,     /* of a panel of A: two of an int8 matrix's */
     UNIT = 64,     /* numbers along k that A is unpacked in */
     MOST_K = 2048, /* of a panel of A, unpacked on the stack: whole ones, so that C is not added to */
-    SECOND_CACHE = 1 << 20, /* bytes of B that stay in it */
     LONG =
         1024, /* a panel longer than this leaves the first cache for the second, whole: C is not added to */
 };
@@ -72,7 +71,7 @@ static void panels(void *context, int64_t begin, int64_t end) {
     const ane_packed_kernel *kernel = p->kernel;
     _Alignas(64) char a[ROWS * MOST_K * 2];
     int64_t columns = part_of(p->n, kernel->n_chunk, kernel->columns),
-            part = part_of(p->k, least(SECOND_CACHE / kernel->bytes / columns, MOST_K), UNIT);
+            part = part_of(p->k, least(kernel->b_bytes / kernel->bytes / columns, MOST_K), UNIT);
     if (kernel->begin) kernel->begin();
     for (int64_t first = 0; first < p->n; first += columns)
         for (int64_t l = 0; l < p->k; l += part)

@@ -1,4 +1,4 @@
-/* export_run FOLDER [STEPS BATCH WARMUP]: the initial weights and the batches of the run that tests/golden/tinyshakespeare.py repeats
+/* export_run FOLDER [STEPS BATCH WARMUP RATE]: the initial weights and the batches of the run that tests/golden/tinyshakespeare.py repeats
  * in PyTorch, and its recipe. scripts/compare and scripts/curves train the same run with anemone. */
 #include "anemone/data.h"
 #include "anemone/model.h"
@@ -12,6 +12,7 @@ enum { SEQ = 256, SEED = 1337, MOST_STEPS = 100000, MOST_BATCH = 1024 };
 
 typedef struct recipe {
     int steps, batch, warmup;
+    double lr;
 } recipe;
 
 static bool export_weights(const char *folder, int32_t vocab_size, ane_error *e) {
@@ -47,10 +48,10 @@ static bool export_recipe(const char *path, const recipe *r, ane_error *e) {
     if (!w) return false;
     ane_writer_printf(w,
         "{\"model\": \"stories15m\", \"steps\": %d, \"batch\": %d, \"seq\": %d, \"seed\": %d, \"lr\": "
-        "5e-4, "
+        "%g, "
         "\"min_lr\": 5e-5, \"warmup\": %d, \"weight_decay\": 0.1, \"beta1\": 0.9, \"beta2\": 0.95, "
         "\"epsilon\": 1e-8, \"clip\": 1.0}\n",
-        r->steps, r->batch, SEQ, SEED, r->warmup);
+        r->steps, r->batch, SEQ, SEED, r->lr, r->warmup);
     return ane_writer_commit(w, e);
 }
 
@@ -82,10 +83,11 @@ static int number(const char *text, int most) {
 
 int main(int argc, char **argv) {
     ane_error e = {0};
-    recipe r = {100, 8, 10};
-    if (argc == 5)
-        r = (recipe){number(argv[2], MOST_STEPS), number(argv[3], MOST_BATCH), number(argv[4], MOST_STEPS)};
-    bool good = (argc == 2 || argc == 5) && r.steps && r.batch && r.warmup;
+    recipe r = {100, 8, 10, 5e-4};
+    if (argc == 6)
+        r = (recipe){number(argv[2], MOST_STEPS), number(argv[3], MOST_BATCH), number(argv[4], MOST_STEPS),
+            strtod(argv[5], NULL)};
+    bool good = (argc == 2 || argc == 6) && r.steps && r.batch && r.warmup && r.lr > 0;
     if (good && export_run(argv[1], &r, &e)) return 0;
     fprintf(stderr, "usage: export_run FOLDER [STEPS BATCH WARMUP]\n%s: %s\n", e.where, e.message);
     return 1;
