@@ -118,7 +118,7 @@ static void multiply_packed(
     };
     if (!p->right_is_packed) ane_packed_pack(p->kernel, p->packed, &b, g->k, g->n, threads);
     ane_packed_run(&product, threads);
-    if (!p->blocks) return;
+    if (!p->blocks || !p->squares) return;
     *p->squares = 0;
     for (int64_t i = 0; i < ane_product_blocks(p); i++) *p->squares += p->blocks[i];
 }

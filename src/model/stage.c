@@ -233,7 +233,7 @@ static bool pack_products(ane_stage *s, ane_error *e) {
         if (ane_product_blocks(&s->products[i]) > blocks) blocks = ane_product_blocks(&s->products[i]);
     }
     if (room == 0) return true;
-    s->blocks = calloc((size_t)blocks, sizeof *s->blocks);
+    s->blocks = calloc((size_t)blocks + 1, sizeof *s->blocks);
     if (!s->blocks || posix_memalign(&s->packed, 64, (size_t)room) != 0) return no_memory(e);
     for (int i = 0; i < n; i++) {
         s->products[i].packed = s->packed;
