@@ -12,6 +12,7 @@
 #include "base/peak.h"
 #include "base/random.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,7 +166,7 @@ static bool run_all(bench *b, ane_error *e) {
     if (!run_prompt(b, NULL, e) || !run_tokens(b, NULL, e)) return false; /* in which passes are made */
     for (int32_t i = 0; i < b->repeat; i++) {
         measure_machine(b);
-        if (!run_prompt(b, &b->prompt_ms[i], e) || !run_tokens(b, &b->token_ms[i * b->tokens], e))
+        if (!run_prompt(b, &b->prompt_ms[i], e) || !run_tokens(b, &b->token_ms[(ptrdiff_t)i * b->tokens], e))
             return false;
     }
     return true;

@@ -237,7 +237,7 @@ static void int8_panels(const multiply_job *j, const gemv *v, int64_t begin, int
 static void multiply_parts(void *context, int64_t begin, int64_t end) {
     const multiply_job *j = context;
     narrowed x;
-    x.x = NULL;
+    x.x = NULL, x.n = 0;
     for (int64_t part = begin; part < end; part++)
         for (int i = 0; i < j->n; i++) {
             const ane_gemv *g = &j->products[i];

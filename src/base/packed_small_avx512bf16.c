@@ -5,6 +5,8 @@
 
 #include "base/packed_layout.inc"
 
+#include <stddef.h>
+
 enum { TALL = 32, LINE = 64 /* bytes of a row of a tile */, NUMBERS = LINE / 2, STEP = TALL * LINE };
 
 /* Row by row, as they lie in memory: the processor foresees it. Two streams are faster than one. */
@@ -48,7 +50,7 @@ void ane_packed_tiles_of_int8(char *to, const ane_gemv_panel *p, int64_t k) {
         if (p)
             group_of_int8(to, p++);
         else
-            for (int64_t i = 0; i < 2 * SIDE; i++)
+            for (int64_t i = 0; i < (int64_t)2 * SIDE; i++)
                 _mm512_store_si512(to + i / SIDE * STEP + i % SIDE * LINE, _mm512_setzero_si512());
     }
 }
