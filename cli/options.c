@@ -251,8 +251,6 @@ static bool parse_short(cli_args *args, int argc, char **argv, int *at, ane_erro
 
 static bool check_words(const cli_args *args, ane_error *e) {
     const cli_command *c = args->command;
-    for (int i = 0; i < args->n_words; i++)
-        if (!args->words[i][0]) return cli_usage_error(e, c->name, "found an empty argument") == CLI_OK;
     if (args->n_words >= c->min_words && args->n_words <= c->max_words) return true;
     if (args->n_words > c->max_words)
         cli_usage_error(e, c->name, "unexpected argument \"%s\"", args->words[c->max_words]);
@@ -277,7 +275,9 @@ static bool parse_words(cli_args *args, int argc, char **argv, ane_error *e) {
     for (int at = 0; at < argc; at++) {
         char *word = argv[at];
         bool ok = true;
-        if (only_words || word[0] != '-' || !word[1])
+        if (!word[0])
+            ok = cli_usage_error(e, args->command->name, "found an empty argument") == CLI_OK;
+        else if (only_words || word[0] != '-' || !word[1])
             args->words[args->n_words++] = word;
         else if (!strcmp(word, "--"))
             only_words = true;
