@@ -1,6 +1,7 @@
 /* network_make.c - a network's programs, stages and buffers: everything up to the first step. */
 #include "model/network.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -257,6 +258,7 @@ ane_network *ane_network_new(ane_device *d, ane_weights *weights, ane_weights *g
     n->seq = seq;
     n->columns = batch * seq;
     n->threads = ane_device_capabilities(d)->threads;
+    n->embedding_squares = NAN;
     if (make(n, placement, e)) return n;
     ane_network_free(n);
     return NULL;

@@ -3,6 +3,7 @@
 
 #include "base/packed.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +199,7 @@ static bool find_products(ane_stage *s, int copy, const masters *m, ane_error *e
         int64_t count = 0;
         p->how = how;
         p->squares = &s->squares[copy * n + i];
+        *p->squares = NAN; /* nothing is known before the first step */
         p->gradient = m->param(m->gradients, copy, how->param, &count);
         for (int k = 0; k < i; k++) p->continues |= s->products[copy * n + k].gradient == p->gradient;
         if (how->is_product) {
