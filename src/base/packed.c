@@ -132,18 +132,12 @@ typedef struct cut {
     int64_t columns, k, panels, k_inner;
 } cut;
 
-/* The length of parts of n, all about as long, of at most `most`, multiples of `step`. */
-static int64_t part_of(int64_t n, int64_t most, int64_t step) {
-    int64_t parts = (n + most - 1) / most;
-    return round_up((n + parts - 1) / parts, step);
-}
-
 static cut cut_of(const ane_packed_product *p) {
     const ane_packed_kernel *kernel = p->kernel;
     bool along = is_along(p);
-    cut c = {.columns = part_of(p->n, kernel->n_chunk, kernel->columns)};
-    c.k = part_of(p->k, least(kernel->b_bytes / kernel->bytes / c.columns, MOST_K), kernel->k_step);
-    c.k_inner = part_of(c.k, along ? kernel->k_chunk : kernel->k_across, kernel->k_step);
+    cut c = {.columns = ane_part_of(p->n, kernel->n_chunk, kernel->columns)};
+    c.k = ane_part_of(p->k, least(kernel->b_bytes / kernel->bytes / c.columns, MOST_K), kernel->k_step);
+    c.k_inner = ane_part_of(c.k, along ? kernel->k_chunk : kernel->k_across, kernel->k_step);
     c.panels = along ? 1 : STRIP / (c.k_inner * kernel->rows * kernel->bytes);
     if (!along) c.k = c.k_inner;
     return c;

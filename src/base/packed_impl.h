@@ -6,6 +6,12 @@
 
 extern const ane_packed_kernel ane_packed_avx512, ane_packed_avx512bf16, ane_packed_amx, ane_packed_fp32_amx;
 
+/* The length of parts of n, all about as long, of at most `most`, multiples of `step`. */
+static inline int64_t ane_part_of(int64_t n, int64_t most, int64_t step) {
+    int64_t parts = (n + most - 1) / most;
+    return ((n + parts - 1) / parts + step - 1) / step * step;
+}
+
 /* A block over the edge of C, by way of a whole one beside it. */
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
     const void *b, int64_t k, float *c, int64_t ldc, bool add);

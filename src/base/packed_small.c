@@ -19,12 +19,6 @@ static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-/* The length of parts of n, all about as long, of at most `most`, multiples of `step`. */
-static int64_t part_of(int64_t n, int64_t most, int64_t step) {
-    int64_t parts = (n + most - 1) / most;
-    return ((n + parts - 1) / parts + step - 1) / step * step;
-}
-
 bool ane_packed_takes_small(const ane_packed_kernel *kernel, ane_gemv_format format) {
 #if defined(ANEMONE_AMX)
     return kernel == &ane_packed_amx && (format == ANE_GEMV_BF16 || format == ANE_GEMV_INT8);
@@ -70,8 +64,8 @@ static void panels(void *context, int64_t begin, int64_t end) {
     const ane_packed_small *p = context;
     const ane_packed_kernel *kernel = p->kernel;
     _Alignas(64) char a[ROWS * MOST_K * 2];
-    int64_t columns = part_of(p->n, kernel->n_chunk, kernel->columns),
-            part = part_of(p->k, least(kernel->b_bytes / kernel->bytes / columns, MOST_K), UNIT);
+    int64_t columns = ane_part_of(p->n, kernel->n_chunk, kernel->columns),
+            part = ane_part_of(p->k, least(kernel->b_bytes / kernel->bytes / columns, MOST_K), UNIT);
     if (kernel->begin) kernel->begin();
     for (int64_t first = 0; first < p->n; first += columns)
         for (int64_t l = 0; l < p->k; l += part)

@@ -130,10 +130,6 @@ static ane_buffer *find(const ane_stage *s, int copy, const char *name) {
     return NULL;
 }
 
-ane_buffer *ane_stage_buffer(const ane_stage *s, int copy, const char *name) {
-    return find(s, copy, name);
-}
-
 static bool make(ane_stage *s, int copy, const char *name, mil_type type, ane_error *e) {
     ane_buffer *b = ane_buffer_new(s->device, type, e);
     if (!b) return false;

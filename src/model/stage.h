@@ -36,8 +36,6 @@ bool ane_stage_bind(
 
 bool ane_stage_forward(ane_stage *s, int copy, ane_error *e);
 bool ane_stage_backward(ane_stage *s, int copy, ane_error *e);
-/* The buffer under this name; NULL when there is none. */
-ane_buffer *ane_stage_buffer(const ane_stage *s, int copy, const char *name);
 /* Form the parameter gradients of a copy whose backward ran last (beside: last but one), in place of what the store holds,
  * or with `add` added to it. */
 bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2], int threads, ane_error *e);

@@ -322,7 +322,4 @@ void ane_cpu_softmax_make(cpu_softmax *s, const cpu_view *in, const cpu_view *ou
 /* Evaluate an operation whose arguments are all known now; out[] gets fresh arrays (free). */
 bool ane_cpu_evaluate_constant(cpu_lower *l, const mil_operation *op, mil_array *out);
 
-/* An element of a packed array of any type as double, and back. */
-double ane_cpu_element(mil_dtype dtype, const void *data, int64_t index);
-
 #endif
