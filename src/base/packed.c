@@ -257,13 +257,10 @@ void ane_packed_run(const ane_packed_product *p, int threads) {
 
 /* ---- a slab of B at a time --------------------------------------------------------------------------------------------- */
 
-enum {
-    SLAB =
-        192, /* along k: stays in the second cache, and no kernel cuts it, however many columns a thread has */
-    FEW_THREADS =
-        4, /* so many pack what they need themselves: what another core has packed comes slowly from there */
-    PACKED_FOR = 100, /* columns: packing a number of A takes as long as multiplying it with so many, about */
-};
+/* SLAB numbers along k stay in the second cache, and no kernel cuts them, however many columns a thread has. A few threads
+ * pack what they need each for itself: what another core has packed comes slowly from there. Packing a number of A takes
+ * about as long as multiplying it with PACKED_FOR columns. */
+enum { SLAB = 192, FEW_THREADS = 4, PACKED_FOR = 100 };
 
 int64_t ane_packed_slab_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k, int threads) {
     return ane_packed_bytes(kernel, n, least(k, SLAB)) * (threads > FEW_THREADS ? 1 : threads);
