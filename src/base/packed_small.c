@@ -11,8 +11,6 @@ enum {
     ROWS = 32,     /* of a panel of A: two of an int8 matrix's */
     UNIT = 64,     /* numbers along k that A is unpacked in */
     MOST_K = 2048, /* of a panel of A, unpacked on the stack: whole ones, so that C is not added to */
-    LONG =
-        1024, /* a panel longer than this leaves the first cache for the second, whole: C is not added to */
 };
 
 static int64_t least(int64_t a, int64_t b) {
