@@ -13,10 +13,6 @@ enum {
     MOST_K = 2048, /* of a panel of A, unpacked on the stack: whole ones, so that C is not added to */
 };
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 bool ane_packed_takes_small(const ane_packed_kernel *kernel, ane_gemv_format format) {
 #if defined(ANEMONE_AMX)
     return kernel == &ane_packed_amx && (format == ANE_GEMV_BF16 || format == ANE_GEMV_INT8);
@@ -27,6 +23,10 @@ bool ane_packed_takes_small(const ane_packed_kernel *kernel, ane_gemv_format for
 }
 
 #if defined(ANEMONE_AMX)
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 /* k numbers from the l-th on of the rows from `row` on, as tiles; what is not there is 0. */
 static void unpack(const ane_packed_small *p, char *to, int64_t row, int64_t l, int64_t k) {
     int64_t rows = least(ROWS, p->m - row), groups = (p->k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
