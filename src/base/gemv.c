@@ -8,46 +8,29 @@
 
 enum { CHUNK = 1024 };
 
-typedef enum level { BASELINE, AVX2, AVX512, AVX512_VNNI } level;
+/* What products with matrices of floats are made of, and those of int8. */
+typedef struct kernels {
+    const ane_gemv_kernels *floats;
+    const ane_gemv_int8_kernels *int8;
+} kernels;
 
 /* The best that this processor has and `vectors` allows: "avx512" is with VNNI where there is, "avx512bw" without. */
-static level level_of(const char *vectors) {
+static kernels kernels_of(const char *vectors) {
 #if defined(ANEMONE_X86_VECTORS)
     bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
          best = !vectors || strcmp(vectors, "avx512") == 0;
-    if (avx512 && best && __builtin_cpu_supports("avx512vnni")) return AVX512_VNNI;
-    if (avx512 && (best || strcmp(vectors, "avx512bw") == 0)) return AVX512;
-    if (avx2 && (!vectors || strcmp(vectors, "avx2") == 0)) return AVX2;
+    if (avx512 && best && __builtin_cpu_supports("avx512vnni"))
+        return (kernels){&ane_gemv_avx512, &ane_gemv_int8_avx512vnni};
+    if (avx512 && (best || strcmp(vectors, "avx512bw") == 0))
+        return (kernels){&ane_gemv_avx512, &ane_gemv_int8_avx512};
+    if (avx2 && (!vectors || strcmp(vectors, "avx2") == 0))
+        return (kernels){&ane_gemv_avx2, &ane_gemv_int8_avx2};
 #else
     (void)vectors;
 #endif
-    return BASELINE;
-}
-
-static const ane_gemv_kernels *kernels(const char *vectors) {
-    static const ane_gemv_kernels *const all[] = {
-        &ane_gemv_baseline,
-#if defined(ANEMONE_X86_VECTORS)
-        &ane_gemv_avx2,
-        &ane_gemv_avx512,
-        &ane_gemv_avx512
-#endif
-    };
-    return all[level_of(vectors)];
-}
-
-static const ane_gemv_int8_kernels *int8_kernels(const char *vectors) {
-    static const ane_gemv_int8_kernels *const all[] = {
-        &ane_gemv_int8_baseline,
-#if defined(ANEMONE_X86_VECTORS)
-        &ane_gemv_int8_avx2,
-        &ane_gemv_int8_avx512,
-        &ane_gemv_int8_avx512vnni
-#endif
-    };
-    return all[level_of(vectors)];
+    return (kernels){&ane_gemv_baseline, &ane_gemv_int8_baseline};
 }
 
 /* y[rows] = beta * y + alpha * M x, or the same with M transposed (fp32 alone). */
@@ -113,7 +96,7 @@ static void run(gemv *v, int threads) {
 }
 
 void ane_gemv_run(const ane_gemm *g, int threads) {
-    gemv v = {.kernels = kernels(NULL), .k = g->k, .alpha = g->alpha, .beta = g->beta, .y = g->c};
+    gemv v = {.kernels = kernels_of(NULL).floats, .k = g->k, .alpha = g->alpha, .beta = g->beta, .y = g->c};
     if (g->n == 1) { /* C[m, 1] = op(A) b */
         v.by_rows = !g->transpose_a;
         v.rows = g->m, v.matrix = g->a, v.row_bytes = 4 * g->lda, v.y_stride = g->ldc;
@@ -149,6 +132,7 @@ int64_t ane_gemv_bytes(ane_gemv_format format, int64_t rows, int64_t k) {
 }
 
 typedef struct store_job {
+    kernels kernels;
     ane_gemv_format format;
     char *to;
     const float *matrix;
@@ -164,7 +148,7 @@ static void store_rows(void *context, int64_t begin, int64_t end) {
         if (j->format == ANE_GEMV_F32)
             memcpy(to, x, (size_t)bytes);
         else
-            kernels(NULL)->store_bf16(to, x, j->k);
+            j->kernels.floats->store_bf16(to, x, j->k);
     }
 }
 
@@ -172,14 +156,14 @@ static void store_panels(void *context, int64_t begin, int64_t end) {
     const store_job *j = context;
     for (int64_t panel = begin; panel < end; panel++) {
         int64_t row = panel * ANE_GEMV_PANEL, left = j->rows - row;
-        int8_kernels(NULL)->store((ane_gemv_panel *)(void *)(j->to + panel * int8_panel_bytes(j->k)),
+        j->kernels.int8->store((ane_gemv_panel *)(void *)(j->to + panel * int8_panel_bytes(j->k)),
             j->matrix + row * j->k, left < ANE_GEMV_PANEL ? left : ANE_GEMV_PANEL, j->k);
     }
 }
 
 void ane_gemv_store(
     ane_gemv_format format, void *to, const float *matrix, int64_t rows, int64_t k, int threads) {
-    store_job j = {format, to, matrix, rows, k};
+    store_job j = {kernels_of(NULL), format, to, matrix, rows, k};
     if (format == ANE_GEMV_INT8)
         ane_parallel_for(panels_of(rows), 1 + 2048 / (k + 1), threads, store_panels, &j);
     else
@@ -190,8 +174,7 @@ void ane_gemv_store(
 typedef struct multiply_job {
     const ane_gemv *products;
     int n, parts;
-    const ane_gemv_kernels *kernels;
-    const ane_gemv_int8_kernels *int8;
+    kernels kernels;
 } multiply_job;
 
 /* A vector as int8 matrices want it, kept for the next product with the same. */
@@ -221,11 +204,11 @@ static void int8_panels(const multiply_job *j, const gemv *v, int64_t begin, int
     int64_t half = (end - begin) / 2, apart = end - begin - half, bytes = int8_panel_bytes(v->k);
     for (int64_t l = 0; l < v->k; l += ANE_NARROW) {
         int64_t n = v->k - l < ANE_NARROW ? v->k - l : ANE_NARROW;
-        const ane_gemv_narrow *numbers = narrow(j->int8, x, v->x + l, n);
+        const ane_gemv_narrow *numbers = narrow(j->kernels.int8, x, v->x + l, n);
         for (int64_t i = begin; i < begin + apart; i++) {
             const void *panel = (const char *)v->matrix + i * bytes;
             int both = i + apart < end ? 2 : 1;
-            j->int8->panels((const ane_gemv_panel *)panel + l / ANE_GEMV_GROUP,
+            j->kernels.int8->panels((const ane_gemv_panel *)panel + l / ANE_GEMV_GROUP,
                 apart * bytes / (int64_t)sizeof(ane_gemv_panel), numbers,
                 (n + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP, both, sums);
             finish_panel(v, i, sums, l);
@@ -241,7 +224,7 @@ static void multiply_parts(void *context, int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; part++)
         for (int i = 0; i < j->n; i++) {
             const ane_gemv *g = &j->products[i];
-            gemv v = {j->kernels, g->format, true, g->rows, g->k, g->matrix, g->x,
+            gemv v = {j->kernels.floats, g->format, true, g->rows, g->k, g->matrix, g->x,
                 ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
             int64_t units = g->format == ANE_GEMV_INT8 ? panels_of(g->rows) : g->rows,
                     first = units * part / j->parts, last = units * (part + 1) / j->parts;
@@ -255,16 +238,16 @@ static void multiply_parts(void *context, int64_t begin, int64_t end) {
 void ane_gemv_multiply(const ane_gemv *products, int n, const char *vectors, int threads) {
     double work = 0;
     for (int i = 0; i < n; i++) work += (double)products[i].rows * (double)products[i].k;
-    multiply_job j = {products, n, work < 32768 ? 1 : threads, kernels(vectors), int8_kernels(vectors)};
+    multiply_job j = {products, n, work < 32768 ? 1 : threads, kernels_of(vectors)};
     ane_parallel_for(j.parts, 1, threads, multiply_parts, &j);
 }
 
 void ane_gemv_dots(ane_gemv_format format, const void *matrix, int64_t row_bytes, int64_t rows, int64_t n,
     const float *x, float *out, const char *vectors) {
-    kernels(vectors)->many[format](matrix, row_bytes, x, n, rows, out);
+    kernels_of(vectors).floats->many[format](matrix, row_bytes, x, n, rows, out);
 }
 
 void ane_gemv_sums(ane_gemv_format format, const void *matrix, int64_t row_bytes, int64_t rows, int64_t n,
     const float *weights, float *out, const char *vectors) {
-    kernels(vectors)->sums[format](matrix, row_bytes, weights, n, rows, out);
+    kernels_of(vectors).floats->sums[format](matrix, row_bytes, weights, n, rows, out);
 }

@@ -123,6 +123,10 @@ static bool is_along(const ane_packed_product *p) {
     return p->a.k_stride == 1;
 }
 
+int64_t ane_packed_blocks(const ane_packed_kernel *kernel, int64_t m, int64_t n) {
+    return panels_in(m, kernel->rows) * panels_in(n, kernel->columns);
+}
+
 /* How the loops are cut, from the outside in: columns of C; k, as long as that much of B stays in the second cache;
  * panels of A that are packed side by side; k, as long as a panel of A stays in the first cache.
  *

@@ -46,7 +46,8 @@ typedef struct ane_packed_kernel {
     void (*begin)(void), (*end)(void); /* around blocks, on every thread; NULL: nothing to do */
 } ane_packed_kernel;
 
-/* The best kernel that this processor has for fp32 (or bf16) operands; NULL when there is none. `name`: that one. */
+/* The best kernel that this processor has for fp32 (or bf16) operands; NULL when there is none, as by the name
+ * "library". `name`: that one. */
 const ane_packed_kernel *ane_packed_kernel_find(bool bf16, const char *name);
 
 /* x as an operand: element (i, l) at x[i * stride + l * k_stride], where one stride is 1 and i counts rows of A or
@@ -69,9 +70,12 @@ typedef struct ane_packed_product {
     float *c;
     int64_t ldc;
     ane_packed_store store; /* ANE_STREAM is a wish: where C does not allow it, ANE_PUT */
-    double *
-        squares; /* NULL, or one for each block, row after row of blocks: the sum of squares of what it becomes */
+    /* NULL, or ane_packed_blocks(), row after row of blocks: the sum of squares of what each becomes. */
+    double *squares;
 } ane_packed_product;
+
+/* Of C [m, n]. */
+int64_t ane_packed_blocks(const ane_packed_kernel *kernel, int64_t m, int64_t n);
 
 void ane_packed_run(const ane_packed_product *p, int threads);
 

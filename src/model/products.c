@@ -94,9 +94,7 @@ int64_t ane_product_room(const ane_product *p) {
 }
 
 int64_t ane_product_blocks(const ane_product *p) {
-    if (ane_product_room(p) == 0) return 0;
-    int64_t rows = p->kernel->rows, columns = p->kernel->columns;
-    return (p->how->m + rows - 1) / rows * ((p->how->k + columns - 1) / columns);
+    return ane_product_room(p) > 0 ? ane_packed_blocks(p->kernel, p->how->m, p->how->k) : 0;
 }
 
 /* The same by packed operands: in bf16 both are rounded. */

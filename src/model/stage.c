@@ -221,9 +221,7 @@ static bool pack_products(ane_stage *s, ane_error *e) {
     int n = s->copies * s->gradient->n_param_grads;
     const ane_capabilities *c = ane_device_capabilities(s->device);
     const ane_packed_kernel *kernel =
-        strcmp(c->products, "library") == 0
-            ? NULL
-            : ane_packed_kernel_find(c->precision == ANE_BF16, *c->products ? c->products : NULL);
+        ane_packed_kernel_find(c->precision == ANE_BF16, *c->products ? c->products : NULL);
     int64_t room = 0, blocks = 0;
     for (int i = 0; i < n; i++) {
         s->products[i].kernel = kernel;
