@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/convert_program.h"
+#include "cli/interrupt.h"
 
 #include "anemone/model.h"
 #include "base/file.h"
@@ -31,6 +32,7 @@ static int run(const cli_args *args, ane_error *e) {
     if (!w) return CLI_FAILED;
     char count[32];
     cli_thousands(ane_model_parameter_count(&w->config), count, sizeof count);
+    cli_finish_writing();
     bool ok = ane_weights_save(w, out, format, mil_dtype_from_name(cli_string(args, "dtype")), e);
     /* The tokenizer goes along where the new place can hold one. */
     if (ok && format == ANE_FORMAT_HF && ane_is_folder(in)) {
@@ -41,7 +43,7 @@ static int run(const cli_args *args, ane_error *e) {
     ane_weights_free(w);
     if (ok)
         printf("%s: %s parameters, %s\n", out, count, format == ANE_FORMAT_HF ? "Hugging Face" : "llama2.c");
-    return ok ? CLI_OK : CLI_FAILED;
+    return !ok ? CLI_FAILED : cli_interrupted ? CLI_INTERRUPTED : CLI_OK;
 }
 
 static const cli_option options[] = {

@@ -2,6 +2,7 @@
 #include "cli/convert_program.h"
 
 #include "base/file.h"
+#include "cli/interrupt.h"
 #include "cli/program.h"
 
 #include <stdlib.h>
@@ -45,11 +46,12 @@ int cli_convert_program(const cli_args *args, ane_error *e) {
     }
     mil_program *p = cli_read_program(args, true, e);
     if (!p) return CLI_FAILED;
+    cli_finish_writing();
     bool ok = ends_in(out, ".mil") ? write_text(p, out, e) : mil_package_write(p, out, e);
     if (!ok) ane_at(e, out);
     int n = 0;
     for (int i = 0; i < p->n_functions; i++) n += p->functions[i]->n_ops;
     if (ok) printf("%s: %d operations\n", out, n);
     mil_program_free(p);
-    return ok ? CLI_OK : CLI_FAILED;
+    return !ok ? CLI_FAILED : cli_interrupted ? CLI_INTERRUPTED : CLI_OK;
 }

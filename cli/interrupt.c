@@ -31,7 +31,7 @@ static void catch_one(int number, int flags) {
     sigaction(number, &action, NULL);
 }
 
-void cli_catch_interrupts(const char *text) {
+static void catch_ends(const char *text) {
     /* oneDNN's matrix products point the stack pointer into an array of theirs: a signal handled there writes its thousands
      * of bytes of registers over what lies before that array. */
     static char stack[1 << 16];
@@ -40,5 +40,13 @@ void cli_catch_interrupts(const char *text) {
     catch_one(SIGINT, SA_RESETHAND);
     catch_one(SIGTERM, SA_RESETHAND);
     catch_one(SIGHUP, SA_RESETHAND);
+}
+
+void cli_catch_interrupts(const char *text) {
+    catch_ends(text);
     catch_one(SIGPIPE, 0); /* again with every line that nobody reads */
+}
+
+void cli_finish_writing(void) {
+    catch_ends("\nanemone: finishing what is being written; press Ctrl-C again to stop at once\n");
 }

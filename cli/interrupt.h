@@ -8,4 +8,7 @@ extern volatile int cli_interrupted;
 /* From now on the first interrupt says `text` (a line, on standard error) and sets cli_interrupted; the next one kills. */
 void cli_catch_interrupts(const char *text);
 
+/* For what takes seconds and consists of several files that belong together: they are written to their end first. */
+void cli_finish_writing(void);
+
 #endif

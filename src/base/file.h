@@ -23,7 +23,8 @@ char *ane_read_text(const char *path, size_t limit, size_t *size, ane_error *e);
 /* Writing a file so that a reader sees the old content or the new, never a part: write to a temporary name beside
  * `path`, then commit() flushes, fsyncs, renames and fsyncs the folder. Permissions and links of what is replaced stay;
  * a device or a pipe is no file, and is written as it is. Write errors are kept and reported by commit(). abort() removes
- * the temporary file; both end the writer. */
+ * the temporary file; both end the writer. A process that is killed before leaves no temporary file where the file system
+ * has files without names (Linux: all usual ones); elsewhere it leaves PATH.tmp-PROCESS-0, which nothing reads. */
 typedef struct ane_writer ane_writer;
 ane_writer *ane_writer_open(const char *path, ane_error *e);
 void ane_writer_put(ane_writer *w, const void *data, size_t size);

@@ -11,9 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { TRIES = 1000 };
+
 struct ane_writer {
     FILE *file;
     char *path, *temporary; /* temporary: NULL where the path is no file, and is written itself */
+    bool nameless;          /* temporary is what the file will be called: it has no name yet */
     uint64_t offset;
     int error; /* errno of the first failed write */
 };
@@ -32,18 +35,66 @@ static char *behind_links(const char *path) {
     return real ? real : strdup(path);
 }
 
-/* A file beside the path with a name that no other thread, process or host has. */
-static int make_temporary(ane_writer *w, mode_t mode) {
-    enum { TRIES = 1000 };
+/* The i-th name beside the path that no other process of this host has. */
+static bool name_temporary(ane_writer *w, int i) {
     size_t bytes = strlen(w->path) + 48;
-    if (!(w->temporary = malloc(bytes))) return -1;
-    int fd = -1;
-    for (int i = 0; i < TRIES && fd < 0; i++) {
-        snprintf(w->temporary, bytes, "%s.tmp-%ld-%d", w->path, (long)getpid(), i);
+    if (!w->temporary) w->temporary = malloc(bytes);
+    if (w->temporary) snprintf(w->temporary, bytes, "%s.tmp-%ld-%d", w->path, (long)getpid(), i);
+    return w->temporary != NULL;
+}
+
+#ifdef O_TMPFILE
+static void own_descriptor(int fd, char text[64]) {
+    snprintf(text, 64, "/proc/self/fd/%d", fd);
+}
+
+/* A file without a name, in the path's folder: whatever kills this process, nothing of it stays. -1 where the file system
+ * has none of these, or /proc is missing, by which it would get its name. */
+static int make_nameless(ane_writer *w, mode_t mode) {
+    char *copy = strdup(w->path), own[64];
+    int fd = copy ? open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode) : -1;
+    free(copy);
+    if (fd < 0) return -1;
+    own_descriptor(fd, own);
+    w->nameless = access(own, F_OK) == 0 && name_temporary(w, 0);
+    if (w->nameless) return fd;
+    close(fd);
+    return -1;
+}
+
+/* A link cannot replace a file, a rename can: the name is a temporary one. */
+static bool give_name(ane_writer *w) {
+    char own[64];
+    own_descriptor(fileno(w->file), own);
+    for (int i = 0; w->nameless && i < TRIES && name_temporary(w, i); i++) {
+        w->nameless = linkat(AT_FDCWD, own, AT_FDCWD, w->temporary, AT_SYMLINK_FOLLOW) != 0;
+        if (w->nameless && errno != EEXIST) break;
+    }
+    return !w->nameless;
+}
+#else
+static int make_nameless(ane_writer *w, mode_t mode) {
+    (void)w, (void)mode;
+    return -1;
+}
+
+static bool give_name(ane_writer *w) {
+    return !w->nameless;
+}
+#endif
+
+/* A file beside the path: without a name where that can be, else with one that no other thread, process or host has. */
+static int make_temporary(ane_writer *w, mode_t mode) {
+    int fd = make_nameless(w, mode);
+    for (int i = 0; i < TRIES && fd < 0 && name_temporary(w, i); i++) {
         fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
         if (fd < 0 && errno != EEXIST) break;
     }
     return fd;
+}
+
+static void remove_temporary(const ane_writer *w) {
+    if (w->temporary && !w->nameless) unlink(w->temporary);
 }
 
 /* A new file, or one that replaces what is there and gets its permissions; devices and pipes are written as they are. */
@@ -57,7 +108,7 @@ static bool open_file(ane_writer *w) {
     if (there && !in_place) (void)fchmod(fd, mode); /* what umask took */
     if ((w->file = fdopen(fd, "wb"))) return true;
     close(fd);
-    if (w->temporary) unlink(w->temporary);
+    remove_temporary(w);
     return false;
 }
 
@@ -97,7 +148,7 @@ void ane_writer_patch(ane_writer *w, uint64_t offset, const void *data, size_t s
 void ane_writer_abort(ane_writer *w) {
     if (!w) return;
     fclose(w->file);
-    if (w->temporary) unlink(w->temporary);
+    remove_temporary(w);
     writer_free(w);
 }
 
@@ -117,16 +168,16 @@ static bool sync_file(const ane_writer *w) {
 bool ane_writer_commit(ane_writer *w, ane_error *e) {
     if (!w->error && fflush(w->file) != 0) w->error = errno;
     if (!w->error && !sync_file(w)) w->error = errno;
+    if (!w->error && !give_name(w)) w->error = errno;
     if (fclose(w->file) != 0 && !w->error) w->error = errno;
     if (!w->error && w->temporary && rename(w->temporary, w->path) != 0) w->error = errno;
     bool ok = !w->error;
     if (ok && w->temporary) sync_parent(w->path);
     if (!ok) ane_fail(e, ANE_ERROR_IO, w->path, "cannot write the file: %s", strerror(w->error));
-    if (!ok && w->temporary) {
-        unlink(w->temporary);
+    if (!ok) remove_temporary(w);
+    if (!ok && w->temporary)
         ane_hint(
             e, "what stood there before is intact; free some space or choose another place, then run again");
-    }
     writer_free(w);
     return ok;
 }

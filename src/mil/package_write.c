@@ -326,7 +326,7 @@ static bool check_place(const char *path, ane_error *e) {
 
 static bool put_in_place(const char *made, const char *path, const char *old, ane_error *e) {
     bool replaces = ane_path_exists(path);
-    if ((!replaces || rename(path, old) == 0) && rename(made, path) == 0)
+    if ((!replaces || (ane_remove_tree(old, e) && rename(path, old) == 0)) && rename(made, path) == 0)
         return !replaces || ane_remove_tree(old, e);
     ane_fail(e, ANE_ERROR_IO, path, "cannot put the package in place: %s", strerror(errno));
     if (replaces && !ane_path_exists(path) && rename(old, path) != 0)
@@ -343,7 +343,8 @@ bool mil_package_write(const mil_program *p, const char *path, ane_error *e) {
     if (ok) {
         snprintf(made, room, "%s.new-%ld", target, (long)getpid());
         snprintf(old, room, "%s.old-%ld", target, (long)getpid());
-        ok = write_parts(p, made, e) && put_in_place(made, target, old, e);
+        /* A process of the same number may have been killed over them. */
+        ok = ane_remove_tree(made, e) && write_parts(p, made, e) && put_in_place(made, target, old, e);
         if (!ok) ane_remove_tree(made, NULL);
     } else {
         mil_no_memory(e, path);

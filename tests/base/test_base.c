@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void error_keeps_the_first_report(void **state) {
@@ -317,6 +318,60 @@ static void two_writers_of_one_file_do_not_mix(void **state) {
     free(path);
 }
 
+/* Files without names are the file system's to offer. */
+static bool has_nameless_files(void) {
+#ifdef O_TMPFILE
+    int fd = open(test_folder(), O_TMPFILE | O_WRONLY, 0600);
+    if (fd >= 0) close(fd);
+    return fd >= 0 && access("/proc/self/fd", F_OK) == 0;
+#else
+    return false;
+#endif
+}
+
+static void a_killed_process_leaves_nothing(void **state) {
+    (void)state;
+    if (!has_nameless_files()) {
+        print_message("no files without names here\n");
+        skip();
+    }
+    ane_error e = {0};
+    char *path = in_folder("killed"), *text;
+    assert_ok(ane_write_file(path, "old", 3, &e), &e);
+    pid_t child = fork();
+    if (child == 0) {
+        ane_writer *w = ane_writer_open(path, NULL);
+        char part[1 << 14] = {0};
+        ane_writer_put(w, part, sizeof part);
+        raise(SIGKILL);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    glob_t left;
+    char *pattern = in_folder("killed.*");
+    assert_int_equal(glob(pattern, 0, NULL, &left), GLOB_NOMATCH);
+    globfree(&left);
+    assert_string_equal(text = ane_read_text(path, 9, NULL, &e), "old");
+    free(text), free(path), free(pattern);
+}
+
+/* What a killed process of this number left where files have names from the start. */
+static void leftovers_do_not_matter(void **state) {
+    (void)state;
+    ane_error e = {0};
+    char *path = in_folder("again"), left[600], *text;
+    snprintf(left, sizeof left, "%s.tmp-%ld-0", path, (long)getpid());
+    FILE *f = fopen(left, "w");
+    fputs("half a fi", f);
+    fclose(f);
+    assert_ok(ane_write_file(path, "whole", 5, &e), &e);
+    assert_string_equal(text = ane_read_text(path, 9, NULL, &e), "whole");
+    free(text);
+    assert_string_equal(text = ane_read_text(left, 9, NULL, &e), "half a fi");
+    free(text), free(path);
+}
+
 static void crc32_has_the_standard_value(void **state) {
     (void)state;
     assert_int_equal(ane_crc32(0, "123456789", 9), 0xcbf43926);
@@ -336,6 +391,8 @@ int main(void) {
         cmocka_unit_test(devices_and_pipes_are_written_as_they_are),
         cmocka_unit_test(links_and_permissions_stay),
         cmocka_unit_test(two_writers_of_one_file_do_not_mix),
+        cmocka_unit_test(a_killed_process_leaves_nothing),
+        cmocka_unit_test(leftovers_do_not_matter),
         cmocka_unit_test(crc32_has_the_standard_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,19 @@ succeeds data synth --out c.txt --size 100K --seed 8
 cmp -s a.txt c.txt && fail "different seeds, equal stories"
 fails 1 "no/where" data synth --out no/where/a.txt --size 1K
 
+# Stopped while they write: the new file is not there, and nothing else either.
+if [ "$(uname)" = Linux ]; then
+  for signal in TERM HUP; do
+    mkdir "stop-$signal"
+    (cd "stop-$signal" && exec "$program" data synth --out big.txt --size 100G >/dev/null 2>&1) &
+    pid=$!
+    sleep 0.2
+    kill "-$signal" $pid 2>/dev/null || fail "$signal: gone before it was stopped"
+    { wait $pid && fail "$signal: it went on to its end"; } 2>/dev/null
+    [ -z "$(ls -A "stop-$signal")" ] || fail "$signal: left $(ls -A "stop-$signal")"
+  done
+fi
+
 succeeds data info a.txt --validation 0.1
 prints "held out"
 [ -s a.txt.tokens ] || fail "the tokens are not kept beside the text"

@@ -170,6 +170,22 @@ succeeds convert model.bin hf
 cmp -s hf/model.safetensors whole.safetensors || [ -f hf/model.safetensors ] || fail "no weights"
 succeeds convert hf again.bin
 cmp -s model.bin again.bin || fail "converting there and back changes something"
+# Ctrl-C: what is being written is finished first. A pipe makes it wait.
+mkfifo slow.bin
+"$program" convert run slow.bin >out 2>err &
+pid=$!
+exec 3<slow.bin # opens when the other end does: from then on interrupts are caught
+kill -INT $pid
+for ((i = 0; i < 50; i++)); do
+  grep -q finishing err && break
+  sleep 0.1
+done
+cat <&3 >whole.bin
+exec 3<&-
+wait $pid
+[ $? -eq 130 ] || fail "convert: not ended by Ctrl-C"
+warns "finishing what is being written"
+cmp -s model.bin whole.bin || fail "convert: Ctrl-C cut the file short"
 succeeds convert run half --dtype bf16
 [ "$(wc -c <half/model.safetensors)" -lt "$(wc -c <whole.safetensors)" ] || fail "bf16 is not smaller"
 succeeds generate --model half --prompt Once --tokens 4 --quiet
