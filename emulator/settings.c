@@ -1,5 +1,6 @@
 /* Settings are text: "chip=m4,quirk=order:declared,fault=eval:7". */
 #include "emulator/settings.h"
+#include "base/decimal.h"
 #include "base/nearest.h"
 
 #include <errno.h>
@@ -110,7 +111,7 @@ static bool parse_calls(em_fault *fault, char *text) {
 
 static bool parse_real(const char *text, double most, double *value) {
     char *end;
-    *value = strtod(text, &end);
+    *value = ane_read_decimal(text, &end);
     return end != text && !*end && *value >= 0 && *value <= most;
 }
 

@@ -1,6 +1,8 @@
 #define ANEMONE_ERROR_IMPLEMENTATION
 #include "anemone/error.h"
 
+#include "base/decimal.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -10,7 +12,7 @@ bool ane_fail(ane_error *e, ane_code code, const char *where, const char *format
     if (where && !e->where[0]) snprintf(e->where, sizeof e->where, "%s", where);
     va_list args;
     va_start(args, format);
-    vsnprintf(e->message, sizeof e->message, format, args);
+    ane_print_list(e->message, sizeof e->message, format, args);
     va_end(args);
     return false;
 }
@@ -19,7 +21,7 @@ bool ane_hint(ane_error *e, const char *format, ...) {
     if (!e || e->code == ANE_OK || e->hint[0]) return false;
     va_list args;
     va_start(args, format);
-    vsnprintf(e->hint, sizeof e->hint, format, args);
+    ane_print_list(e->hint, sizeof e->hint, format, args);
     va_end(args);
     return false;
 }

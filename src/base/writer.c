@@ -1,4 +1,5 @@
 /* The atomic writer of file.h, and removing a tree. */
+#include "base/decimal.h"
 #include "base/file.h"
 
 #include <errno.h>
@@ -129,7 +130,7 @@ void ane_writer_put(ane_writer *w, const void *data, size_t size) {
 void ane_writer_printf(ane_writer *w, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    int n = vfprintf(w->file, format, args);
+    int n = ane_print_file(w->file, format, args);
     va_end(args);
     if (n < 0 && !w->error) w->error = errno ? errno : EIO;
     if (n > 0) w->offset += (uint64_t)n;

@@ -1,4 +1,5 @@
 /* bench_sram.c - sram and sram-fine: one convolution of growing weights; where they stop to fit (sram_bench, sram_probe). */
+#include "base/decimal.h"
 #include "measure/cliff.h"
 #include "measure/harness.h"
 #include "measure/programs.h"
@@ -77,9 +78,9 @@ static json_t *conclude(ane_bench *b, const json_t *rows) {
     if (!c.enough) return NULL;
     char note[400];
     if (c.edge)
-        snprintf(note, sizeof note, "weights stop to fit between %.4g and %.4g MB", c.low, c.high);
+        ane_print(note, sizeof note, "weights stop to fit between %.4g and %.4g MB", c.low, c.high);
     else
-        snprintf(note, sizeof note, "no edge of a memory up to %.4g MB", c.largest);
+        ane_print(note, sizeof note, "no edge of a memory up to %.4g MB", c.largest);
     say_dips(note, sizeof note, points, n);
     json_t *row = json_pack("{s:s, s:{}, s:s, s:s, s:s}", "case", "edge", "config", "status", "ok", "error",
         "not comparable: derived from the other rows", "note", note);

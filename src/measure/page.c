@@ -1,6 +1,8 @@
 /* page.c - see page.h. */
 #include "measure/page.h"
 
+#include "base/decimal.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,7 +32,7 @@ void ane_page_put(ane_page *p, const char *text) {
 
 /* Longer texts than a line of markup are cut: they are put piece by piece. */
 static void format_line(char line[2048], const char *format, va_list args) {
-    vsnprintf(line, 2048, format, args);
+    ane_print_list(line, 2048, format, args);
 }
 
 void ane_page_printf(ane_page *p, const char *format, ...) {
@@ -96,10 +98,10 @@ void ane_page_escapedf(ane_page *p, const char *format, ...) {
 const char *ane_number_text(double x, char text[ANE_NUMBER_TEXT]) {
     double size = fabs(x);
     if (size != 0 && (size < 1e-4 || size >= 1e7)) {
-        snprintf(text, ANE_NUMBER_TEXT, "%.3g", x);
+        ane_print(text, ANE_NUMBER_TEXT, "%.3g", x);
         return text;
     }
-    snprintf(text, ANE_NUMBER_TEXT, "%.*f",
+    ane_print(text, ANE_NUMBER_TEXT, "%.*f",
         size >= 1000  ? 0
         : size >= 100 ? 1
         : size >= 10  ? 2

@@ -1,6 +1,7 @@
 /* The table of rules. Sources are the systems and people of the field; "M1" and the like is where it was
  * seen. */
 #include "mil/ane_rules.h"
+#include "base/decimal.h"
 #include "mil/function.h"
 
 #include <stdarg.h>
@@ -99,7 +100,7 @@ static void send(mil_ane_check *c, const char *where, const char *format, va_lis
     mil_finding finding = {
         .rule = c->rule->id, .title = c->rule->title, .source = c->rule->source, .certain = c->rule->certain};
     snprintf(finding.where, sizeof finding.where, "%s", where);
-    vsnprintf(finding.detail, sizeof finding.detail, format, args);
+    ane_print_list(finding.detail, sizeof finding.detail, format, args);
     c->n_found++;
     if (c->report) c->report(c->context, &finding);
 }

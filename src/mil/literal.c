@@ -1,9 +1,9 @@
 #include "mil/literal.h"
 
+#include "base/decimal.h"
 #include "base/half.h"
 
 #include <inttypes.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,21 +97,10 @@ static uint64_t bits_from_float(mil_dtype dtype, double x) {
     }
 }
 
-/* strtod() reads the locale's decimal point, so it gets that one. */
 static bool read_double(const char *text, double *out) {
-    char copy[256];
-    const char *point = localeconv()->decimal_point;
-    size_t n = 0;
-    for (const char *p = text; *p; p++) {
-        size_t need = *p == '.' ? strlen(point) : 1;
-        if (n + need >= sizeof copy) return false;
-        memcpy(copy + n, *p == '.' ? point : p, need);
-        n += need;
-    }
-    copy[n] = 0;
     char *end;
-    *out = strtod(copy, &end);
-    return end != copy && *end == 0;
+    *out = ane_read_decimal(text, &end);
+    return end != text && *end == 0;
 }
 
 static bool parse_float(mil_dtype dtype, const char *text, uint64_t *bits, ane_error *e) {

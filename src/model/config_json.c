@@ -1,4 +1,5 @@
 /* config_json.c - config.json as Hugging Face's LlamaForCausalLM writes it, read and written. */
+#include "base/decimal.h"
 #include "base/file.h"
 #include "model/impl.h"
 
@@ -191,8 +192,8 @@ bool ane_model_config_load(ane_model_config *c, const char *path, ane_error *e) 
 /* The shortest decimal that reads back as the same float, so that 1e-5 stays 1e-05. */
 static const char *print_float(float x, char text[32]) {
     for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, 32, "%.*g", digits, x);
-        if (strtof(text, NULL) == x) break;
+        ane_print(text, 32, "%.*g", digits, x);
+        if ((float)ane_read_decimal(text, NULL) == x) break;
     }
     return text;
 }

@@ -1,5 +1,7 @@
 #include "train/jsonline.h"
 
+#include "base/decimal.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -67,15 +69,15 @@ void ane_line_number(ane_line *l, const char *key, double value) {
         return;
     }
     for (int precision = 6; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value) break;
+        ane_print(digits, sizeof digits, "%.*g", precision, value);
+        if (ane_read_decimal(digits, NULL) == value) break;
     }
     put_string(l, digits);
 }
 
 void ane_line_decimal(ane_line *l, const char *key, double value) {
     char digits[400]; /* the longest double has 309 digits before the point */
-    snprintf(digits, sizeof digits, "%.3f", value);
+    ane_print(digits, sizeof digits, "%.3f", value);
     put_key(l, key);
     put_string(l, isfinite(value) ? digits : "null");
 }

@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/random.h"
 #include "train/checkpoint.h"
 
@@ -31,7 +32,7 @@ static double seconds_left(ane_trainer *t, double ms) {
 
 static bool say_repeats(ane_trainer *t, const ane_step_record *r, ane_error *e) {
     char text[200];
-    snprintf(text, sizeof text,
+    ane_print(text, sizeof text,
         "In step %lld the gradient overflowed fp16: its batches were run again, with the loss scale at %g in "
         "the end.",
         (long long)r->step, r->loss_scale);
@@ -40,7 +41,7 @@ static bool say_repeats(ane_trainer *t, const ane_step_record *r, ane_error *e) 
 
 static bool say_skipped(ane_trainer *t, const ane_step_record *r, ane_error *e) {
     char text[200];
-    snprintf(text, sizeof text,
+    ane_print(text, sizeof text,
         "Step %lld is skipped: its loss is %g, its gradient is not finite. The weights stay as they were.",
         (long long)r->step, r->loss);
     return ane_trainer_say(t, "warning", text, e);

@@ -256,6 +256,12 @@ static void test_hang(void **state) {
     tear_down(&t);
 }
 
+static void test_hang_in_another_locale(void **state) {
+    if (!comma_locale()) skip();
+    test_hang(state);
+    plain_locale();
+}
+
 /* A program large enough that its time says something. */
 static void test_impossible_time(void **state) {
     (void)state;
@@ -372,6 +378,7 @@ int main(void) {
         cmocka_unit_test(test_recoveries),
         cmocka_unit_test(test_stale_answer_of_another),
         cmocka_unit_test(test_hang),
+        cmocka_unit_test(test_hang_in_another_locale),
         cmocka_unit_test(test_impossible_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

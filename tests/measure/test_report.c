@@ -292,10 +292,25 @@ static void test_absurd_numbers(void **state) {
     json_decref(own);
 }
 
+static void test_points_in_every_locale(void **state) {
+    (void)state;
+    static writer *const writers[] = {ane_report_html, ane_report_markdown, ane_report_csv};
+    json_t *own = json_pack("[o]", document("Apple M4", false));
+    for (int i = 0; i < 3; i++) {
+        char *plain = written(writers[i], own, true);
+        if (!comma_locale()) skip();
+        char *text = written(writers[i], own, true);
+        plain_locale();
+        assert_string_equal(text, plain);
+        free(text), free(plain);
+    }
+    json_decref(own);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_html), cmocka_unit_test(test_modelled_is_marked),
         cmocka_unit_test(test_recorded_alone), cmocka_unit_test(test_markdown), cmocka_unit_test(test_csv),
         cmocka_unit_test(test_run_log), cmocka_unit_test(test_probes_join), cmocka_unit_test(test_bad_runs),
-        cmocka_unit_test(test_absurd_numbers)};
+        cmocka_unit_test(test_absurd_numbers), cmocka_unit_test(test_points_in_every_locale)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,6 +261,12 @@ static void test_numbers(void **state) {
     mil_program_free(p);
 }
 
+static void test_numbers_in_another_locale(void **state) {
+    if (!comma_locale()) skip();
+    test_numbers(state);
+    plain_locale();
+}
+
 /* ---- what is wrong, and where -------------------------------------------------------------------------- */
 
 static void test_header_errors(void **state) {
@@ -483,6 +489,7 @@ int main(void) {
         cmocka_unit_test(test_several_functions_and_escapes),
         cmocka_unit_test(test_forms_of_writing),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_numbers_in_another_locale),
         cmocka_unit_test(test_header_errors),
         cmocka_unit_test(test_type_errors),
         cmocka_unit_test(test_literal_errors),

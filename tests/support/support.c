@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,40 @@ const char *test_data(const char *name) {
     char *path = path_buffer();
     snprintf(path, 1024, "%s/tests/data/%s", ANEMONE_ROOT, name);
     return path;
+}
+
+static bool has_comma(const char *name) {
+    if (setlocale(LC_ALL, name) && strcmp(localeconv()->decimal_point, ",") == 0) return true;
+    plain_locale();
+    return false;
+}
+
+/* localedef complains of all that is missing, and makes it nevertheless. */
+static void make_comma_locale(const char *locales) {
+    char path[256], command[640];
+    ane_error e = {0};
+    static const char source[] =
+        "LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \".\"\ngrouping 3;3\nEND LC_NUMERIC\n";
+    snprintf(path, sizeof path, "%s/source", locales);
+    assert_ok(ane_make_folders(locales, &e) && ane_write_file(path, source, sizeof source - 1, &e), &e);
+    snprintf(command, sizeof command, "localedef -c -i '%s' -f UTF-8 '%s/comma' >/dev/null 2>&1", path,
+        locales);
+    (void)!system(command);
+    setenv("LOCPATH", locales, 1);
+}
+
+bool comma_locale(void) {
+    if (has_comma("de_DE.UTF-8") || has_comma("fr_FR.UTF-8") || has_comma("comma")) return true;
+    char locales[128];
+    snprintf(locales, sizeof locales, "%s/locales", test_folder());
+    make_comma_locale(locales);
+    if (has_comma("comma")) return true;
+    print_message("skipped: no locale has a comma for the decimal point, and localedef makes none\n");
+    return false;
+}
+
+void plain_locale(void) {
+    setlocale(LC_ALL, "C");
 }
 
 void assert_close(const float *a, const float *b, int64_t n, double tolerance) {

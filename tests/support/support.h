@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,11 @@ const char *test_folder(void);
 const char *shared_data(const char *name);
 /* "<root>/tests/data/NAME" */
 const char *test_data(const char *name);
+
+/* The program's numbers get commas, as in Germany: a locale of the machine, else one that localedef makes. False, with a
+ * message, where there is neither: then skip(). */
+bool comma_locale(void);
+void plain_locale(void); /* back to "C" */
 
 /* |a - b| <= tolerance * max(1, |b|) for all; reports the worst index otherwise. */
 void assert_close(const float *a, const float *b, int64_t n, double tolerance);

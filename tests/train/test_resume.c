@@ -38,6 +38,18 @@ static void test_resume(void **state) {
     expect_equal_runs(a, b, 12);
 }
 
+/* A program that has set a locale with decimal commas trains and resumes as any other. */
+static void test_resume_in_another_locale(void **state) {
+    (void)state;
+    const char *a = straight_run(), *b = new_run(&f, "commas");
+    if (!comma_locale()) skip();
+    f.options.stop_after = 5;
+    train(&f.options, NULL);
+    train(NULL, b);
+    expect_equal_runs(a, b, 12);
+    plain_locale();
+}
+
 /* A crash behind a checkpoint: what was logged after it is logged again. */
 static void test_resume_after_a_crash(void **state) {
     (void)state;
@@ -172,8 +184,8 @@ static void test_stop_flag(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
-    const struct CMUnitTest tests[] = {TEST(test_resume), TEST(test_resume_after_a_crash),
-        TEST(test_resume_past_damage), TEST(test_resume_without_checkpoint), TEST(test_resume_refusals),
-        TEST(test_resume_with_other_tokenizer), TEST(test_stop_flag)};
+    const struct CMUnitTest tests[] = {TEST(test_resume), TEST(test_resume_in_another_locale),
+        TEST(test_resume_after_a_crash), TEST(test_resume_past_damage), TEST(test_resume_without_checkpoint),
+        TEST(test_resume_refusals), TEST(test_resume_with_other_tokenizer), TEST(test_stop_flag)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* device.c - the Neural Engine device: options, buffers, and the table of what it does. */
 #include "device/ane/device.h"
 
+#include "base/decimal.h"
 #include "base/parallel.h"
 #include "device/ane/chips.h"
 #include "device/ane/folder.h"
@@ -74,7 +75,7 @@ static bool set_threads(options *o, const char *value, ane_error *e) {
 
 static bool set_timeout(options *o, const char *value, ane_error *e) {
     char *end;
-    o->timeout = strtod(value, &end);
+    o->timeout = ane_read_decimal(value, &end);
     if (*value && !*end && o->timeout >= 0.001 && o->timeout <= 86400) return true;
     return ane_fail(
         e, ANE_ERROR_ARGUMENT, "ane", "timeout must be seconds from 0.001 to 86400, found \"%s\"", value);

@@ -2,6 +2,7 @@
 #include "device/ane/explore_impl.h"
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "device/ane/folder.h"
 #include "device/ane/foundation.h"
 
@@ -125,7 +126,7 @@ engine_reply engine_call_make(engine_device *x, const engine_call *wanted, doubl
     if (end == ANE_TIMED_LATE) {
         reply.said = ENGINE_LATE;
         reply.host_ms = seconds * 1e3;
-        snprintf(reply.text, sizeof reply.text, "it did not come back within %g seconds", seconds);
+        ane_print(reply.text, sizeof reply.text, "it did not come back within %g seconds", seconds);
         return reply;
     }
     reply = c->reply;

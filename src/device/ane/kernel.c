@@ -1,5 +1,6 @@
 /* kernel.c - compiling: a function lowered by the machine's facts, its text, and what all bindings share. */
 #include "base/arena.h"
+#include "base/decimal.h"
 #include "device/ane/device.h"
 
 #include <stdio.h>
@@ -121,7 +122,7 @@ char *engine_kernel_describe(const ane_kernel *kernel) {
     size_t size = 256 + (size_t)(l->n_pieces + l->n_inputs + l->n_outputs) * 200, n = 0;
     char *text = malloc(size), type[128];
     if (!text) return NULL;
-    n += (size_t)snprintf(text, size, "%d operations, %.4g GFLOP, weights %s, %d inputs, %d outputs\n",
+    n += (size_t)ane_print(text, size, "%d operations, %.4g GFLOP, weights %s, %d inputs, %d outputs\n",
         (int)l->f->n_ops, k->base.flops * 1e-9, mode_names[l->options.weights], (int)l->n_inputs,
         (int)l->n_outputs);
     for (int32_t i = 0; i < l->n_pieces && n < size; i++) {

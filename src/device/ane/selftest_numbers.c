@@ -1,5 +1,6 @@
 /* selftest_numbers.c - what is computed: ordinary arithmetic beside the reference, and the corners of fp16. Every
  * program also computes something ordinary, so that a run which went wrong is not taken for an answer. */
+#include "base/decimal.h"
 #include "base/half.h"
 #include "device/ane/probe.h"
 #include "device/ane/selftest.h"
@@ -76,7 +77,7 @@ engine_outcome engine_ask_arithmetic(engine_device *d, engine_finding *found) {
     if (!engine_try(d, beside_reference, &worst, &found->error))
         return engine_answer(found, false, "", "far from the reference");
     d->facts.worst_ulp = worst;
-    snprintf(found->answer, sizeof found->answer, "within %.3g units of the last place", worst);
+    ane_print(found->answer, sizeof found->answer, "within %.3g units of the last place", worst);
     return engine_answer(found, true, NULL, NULL);
 }
 

@@ -1,5 +1,6 @@
 /* selftest_threads.c - evaluating on one thread while another compiles: baked weights with two sets want that. */
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "device/ane/probe.h"
 #include "device/ane/selftest.h"
 
@@ -70,7 +71,7 @@ static bool both(engine_probe *t, void *slower, ane_error *e) {
 engine_outcome engine_ask_concurrent(engine_device *d, engine_finding *found) {
     double slower = 0;
     d->facts.concurrent = engine_try(d, both, &slower, &found->error);
-    snprintf(found->answer, sizeof found->answer, "yes, in %.1f times the time", slower);
+    ane_print(found->answer, sizeof found->answer, "yes, in %.1f times the time", slower);
     return d->facts.concurrent ? engine_answer(found, true, NULL, NULL)
                                : engine_answer(found, false, "", "not proven");
 }

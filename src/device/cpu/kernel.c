@@ -1,4 +1,5 @@
 /* Compiling a function into a kernel, and saying what it does. */
+#include "base/decimal.h"
 #include "device/cpu/device.h"
 
 #include <stdio.h>
@@ -88,7 +89,7 @@ char *ane_cpu_kernel_describe(const ane_kernel *kernel) {
     size_t size = 256 + (size_t)plan->n_steps * 1100, n = 0;
     char *text = malloc(size);
     if (!text) return NULL;
-    n += (size_t)snprintf(text, size, "%d steps, %.4g GFLOP, %.4g MB of scratch\n", plan->n_steps,
+    n += (size_t)ane_print(text, size, "%d steps, %.4g GFLOP, %.4g MB of scratch\n", plan->n_steps,
         k->base.flops * 1e-9, (double)plan->scratch_bytes * 1e-6);
     for (int32_t i = 0; i < plan->n_steps && n < size; i++) {
         const cpu_step *s = &plan->steps[i];
@@ -96,8 +97,8 @@ char *ane_cpu_kernel_describe(const ane_kernel *kernel) {
         s->type->describe(s->data, line, sizeof line);
         n += (size_t)snprintf(text + n, size - n, "%3d %-8s %s;", i, s->type->name, line);
         if (work.flops > 0 && n < size)
-            n += (size_t)snprintf(text + n, size - n, " %.4g GFLOP,", work.flops * 1e-9);
-        if (n < size) n += (size_t)snprintf(text + n, size - n, " %.4g MB\n", work.bytes * 1e-6);
+            n += (size_t)ane_print(text + n, size - n, " %.4g GFLOP,", work.flops * 1e-9);
+        if (n < size) n += (size_t)ane_print(text + n, size - n, " %.4g MB\n", work.bytes * 1e-6);
     }
     return text;
 }

@@ -1,4 +1,5 @@
 /* asking.c - what a probe writes down. */
+#include "base/decimal.h"
 #include "measure/probes/probe.h"
 
 #include <math.h>
@@ -8,14 +9,14 @@
 void ane_asking_did(ane_asking *a, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(a->did, sizeof a->did, format, args);
+    ane_print_list(a->did, sizeof a->did, format, args);
     va_end(args);
 }
 
 void ane_asking_answer(ane_asking *a, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(a->answer, sizeof a->answer, format, args);
+    ane_print_list(a->answer, sizeof a->answer, format, args);
     va_end(args);
 }
 

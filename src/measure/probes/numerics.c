@@ -1,5 +1,6 @@
 /* numerics.c - the corners of fp16: small programs whose results tell what became of a number. Each also computes something
  * ordinary, so that a run which went wrong is not taken for an answer. */
+#include "base/decimal.h"
 #include "measure/probes/computed.h"
 #include "measure/probes/families.h"
 
@@ -94,7 +95,7 @@ static bool compute(ane_asking *asking, const corner *k, float *found, ane_error
 static const char *spell(float x, char *text, size_t size) {
     if (isnan(x)) return "NaN";
     if (isinf(x)) return x > 0 ? "infinity" : "-infinity";
-    snprintf(text, size, fabsf(x) >= 1000 ? "%.0f" : "%.4g", (double)x);
+    ane_print(text, size, fabsf(x) >= 1000 ? "%.0f" : "%.4g", (double)x);
     return text;
 }
 
