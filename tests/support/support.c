@@ -75,8 +75,8 @@ static void make_comma_locale(const char *locales) {
         "LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \".\"\ngrouping 3;3\nEND LC_NUMERIC\n";
     snprintf(path, sizeof path, "%s/source", locales);
     assert_ok(ane_make_folders(locales, &e) && ane_write_file(path, source, sizeof source - 1, &e), &e);
-    snprintf(command, sizeof command, "localedef -c -i '%s' -f UTF-8 '%s/comma' >/dev/null 2>&1", path,
-        locales);
+    snprintf(
+        command, sizeof command, "localedef -c -i '%s' -f UTF-8 '%s/comma' >/dev/null 2>&1", path, locales);
     (void)!system(command);
     setenv("LOCPATH", locales, 1);
 }

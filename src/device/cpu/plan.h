@@ -305,6 +305,9 @@ typedef struct cpu_fallback {
     mil_rounding rounding;
 } cpu_fallback;
 
+/* Bytes of a step's work that it does not read at these addresses: a product that finds a weight's small copy. */
+double ane_cpu_gemm_spared(const cpu_step *step, void *const *base);
+
 extern const cpu_step_type ane_cpu_gemm_step, ane_cpu_gemv_step, ane_cpu_pack_step, ane_cpu_softmax_step,
     ane_cpu_move_step, ane_cpu_gather_step, ane_cpu_quantize_step, ane_cpu_convert_step,
     ane_cpu_fallback_step, ane_cpu_chain_step, ane_cpu_attention_step, ane_cpu_attention_gradient_step,

@@ -39,6 +39,7 @@ bool ane_cpu_run_step(const cpu_kernel *k, int32_t i, const cpu_run *r, ane_erro
 static ane_step_profile profile_of(const cpu_kernel *k, int index, int32_t i) {
     const cpu_step *s = &k->plan.steps[i];
     cpu_work work = s->type->work(s->data);
+    if (k->runs) work.bytes -= ane_cpu_gemm_spared(s, k->bases); /* as in the last run */
     ane_step_profile p = {.kernel = k->base.n_outputs ? k->base.ports[k->base.n_inputs].name : "",
         .kind = s->type->name,
         .kernel_index = index,

@@ -126,6 +126,13 @@ static cpu_work work_of_gemm(const void *data) {
 
 const cpu_step_type ane_cpu_gemm_step = {"gemm", run_gemm, describe_gemm, work_of_gemm};
 
+double ane_cpu_gemm_spared(const cpu_step *step, void *const *base) {
+    const cpu_gemm *s = step->data;
+    if (step->type != &ane_cpu_gemm_step || !s->packed || s->small_storage < 0 || !base[s->small_storage])
+        return 0;
+    return 4 * (double)s->g.m * (double)s->g.k - (double)ane_gemv_bytes(s->small, s->g.m, s->g.k);
+}
+
 /* ---- packing ------------------------------------------------------------------------------------------- */
 
 static bool run_pack(const void *data, const cpu_run *r, ane_error *e) {
