@@ -82,21 +82,34 @@ int64_t ane_packed_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k) 
     return (n + kernel->columns - 1) / kernel->columns * panel_bytes(kernel, k);
 }
 
-/* Rows of B are read from end to end, for all panels side by side. */
+/* k numbers from the k-th on, of one panel. */
+static void pack_panel(const pack_job *j, int64_t p, int64_t k, int64_t n) {
+    int64_t columns = j->kernel->columns;
+    j->kernel->pack_b(j->to + p * j->panel_bytes + k * columns * j->kernel->bytes,
+        j->b->x + p * columns * j->b->stride + k * j->b->k_stride, j->b->stride, j->b->k_stride,
+        least(columns, j->n - p * columns), n);
+}
+
 static void pack_panels(void *context, int64_t begin, int64_t end) {
     const pack_job *j = context;
-    int64_t columns = j->kernel->columns, step = j->b->k_stride == 1 ? j->k : j->kernel->k_square;
-    for (int64_t k = 0; k < j->k; k += step)
-        for (int64_t p = begin; p < end; p++)
-            j->kernel->pack_b(j->to + p * j->panel_bytes + k * columns * j->kernel->bytes,
-                j->b->x + p * columns * j->b->stride + k * j->b->k_stride, j->b->stride, j->b->k_stride,
-                least(columns, j->n - p * columns), least(step, j->k - k));
+    for (int64_t p = begin; p < end; p++) pack_panel(j, p, 0, j->k);
+}
+
+/* Rows of B are read from end to end, for all panels side by side. */
+static void pack_rows(void *context, int64_t begin, int64_t end) {
+    const pack_job *j = context;
+    int64_t step = j->kernel->k_square, panels = panels_in(j->n, j->kernel->columns);
+    for (int64_t k = begin * step; k < end * step; k += step)
+        for (int64_t p = 0; p < panels; p++) pack_panel(j, p, k, least(step, j->k - k));
 }
 
 void ane_packed_pack(const ane_packed_kernel *kernel, void *to, const ane_packed_source *b, int64_t n,
     int64_t k, int threads) {
     pack_job j = {kernel, to, b, n, k, panel_bytes(kernel, k)};
-    ane_parallel_for((n + kernel->columns - 1) / kernel->columns, 1, threads, pack_panels, &j);
+    if (b->k_stride == 1)
+        ane_parallel_pieces(panels_in(n, kernel->columns), 1, threads, pack_panels, &j);
+    else
+        ane_parallel_pieces(panels_in(k, kernel->k_square), 1, threads, pack_rows, &j);
 }
 
 /* ---- multiplying --------------------------------------------------------------------------------------- */

@@ -111,6 +111,61 @@ void ane_parallel_for(int64_t n, int64_t grain, int threads, ane_range_fn *body,
     if (parts < 1) body(context, 0, n);
 }
 
+/* ---- piece by piece ------------------------------------------------------------------------------------ */
+
+void ane_pieces_start(ane_pieces *p, int64_t n, int64_t piece, int parts) {
+    int64_t pieces = (n + piece - 1) / piece;
+    p->n = n;
+    p->piece = piece;
+    p->queues = parts < ANE_QUEUES ? parts : ANE_QUEUES;
+    for (int i = 0; i < p->queues; i++) {
+        atomic_init(&p->queue[i].next, pieces * i / p->queues);
+        p->queue[i].end = pieces * (i + 1) / p->queues;
+    }
+}
+
+bool ane_pieces_next(ane_pieces *p, int64_t part, int64_t *begin, int64_t *end) {
+    for (int i = 0; i < p->queues; i++) {
+        int q = (int)((part + i) % p->queues);
+        if (atomic_load_explicit(&p->queue[q].next, memory_order_relaxed) >= p->queue[q].end) continue;
+        int64_t piece = atomic_fetch_add_explicit(&p->queue[q].next, 1, memory_order_relaxed);
+        if (piece >= p->queue[q].end) continue;
+        *begin = piece * p->piece;
+        *end = *begin + p->piece < p->n ? *begin + p->piece : p->n;
+        return true;
+    }
+    return false;
+}
+
+typedef struct pieces_job {
+    ane_pieces pieces;
+    ane_range_fn *body;
+    void *context;
+} pieces_job;
+
+static void run_pieces(void *context, int64_t begin, int64_t end) {
+    pieces_job *j = context;
+    for (int64_t part = begin, first, last; part < end; part++)
+        while (ane_pieces_next(&j->pieces, part, &first, &last)) j->body(j->context, first, last);
+}
+
+void ane_parallel_pieces(int64_t n, int64_t grain, int threads, ane_range_fn *body, void *context) {
+    enum { PIECES = 16 }; /* of a part */
+    if (n <= 0) return;
+    if (grain < 1) grain = 1;
+    int64_t grains = (n + grain - 1) / grain;
+    int parts = threads < grains ? threads : (int)grains;
+    if (parts <= 1) {
+        body(context, 0, n);
+        return;
+    }
+    int64_t pieces = (int64_t)parts * PIECES;
+    pieces_job j;
+    j.body = body, j.context = context;
+    ane_pieces_start(&j.pieces, n, (grains + pieces - 1) / pieces * grain, parts);
+    ane_parallel_for(parts, 1, parts, run_pieces, &j);
+}
+
 static int count_cores(void) {
 #if defined(_OPENMP)
     return omp_get_num_procs(); /* knows what was ours before OMP_PROC_BIND tied this thread to one core */

@@ -87,7 +87,7 @@ double ane_embedding_scatter(
     float *d_table, const float *d, const int32_t *tokens, int64_t channels, int64_t columns, int threads) {
     scatter_job job = {d_table, d, tokens, channels, columns, {0}};
     double growth = 0;
-    ane_parallel_for(SHARES, 1, threads, scatter, &job);
+    ane_parallel_pieces(SHARES, 1, threads, scatter, &job);
     for (int i = 0; i < SHARES; i++) growth += job.growth[i];
     return growth;
 }

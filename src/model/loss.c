@@ -13,7 +13,7 @@
 #include <math.h>
 
 enum {
-    BLOCKS = 16,   /* of words: what a thread gets at least */
+    BLOCKS = 32,   /* of words: what a thread gets at least */
     COLUMNS = 512, /* worked on together */
     ROWS = 16,     /* worked on together: they stay in the first cache between maximum and sum */
     AHEAD = 8,     /* rows between asking for one and needing it */
@@ -162,8 +162,8 @@ void ane_cross_entropy(float *logits, int64_t vocab, int64_t columns, const int3
         job.logits = logits + first;
         job.targets = targets + first;
         job.n = (int)(columns - first < COLUMNS ? columns - first : COLUMNS);
-        ane_parallel_for(BLOCKS, 1, threads, loops->sums, &job);
+        ane_parallel_pieces(BLOCKS, 1, threads, loops->sums, &job);
         gather(&job, column_loss + first);
-        if (gradient) ane_parallel_for(BLOCKS, 1, threads, loops->gradient, &job);
+        if (gradient) ane_parallel_pieces(BLOCKS, 1, threads, loops->gradient, &job);
     }
 }

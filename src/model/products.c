@@ -43,7 +43,7 @@ static void add_part(void *context, int64_t begin, int64_t end) {
 /* to[n] += x[n] */
 static void add_to(float *to, const float *x, int64_t n, int threads) {
     sum s = {to, x};
-    ane_parallel_for(n, 1 << 14, threads, add_part, &s);
+    ane_parallel_pieces(n, 1 << 14, threads, add_part, &s);
 }
 
 bool ane_add_floats(ane_buffer *to, ane_buffer *a, ane_buffer *b, float *staging, int threads, ane_error *e) {

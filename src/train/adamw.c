@@ -72,7 +72,7 @@ static void norm_part(void *context, int64_t begin, int64_t end) {
 }
 
 static double global_norm(update *u, int64_t count, int threads) {
-    ane_parallel_for(count, CHUNK, threads, norm_part, u);
+    ane_parallel_pieces(count, CHUNK, threads, norm_part, u);
     double sum = 0;
     for (int64_t i = 0; i < count; i += CHUNK) sum += u->optimizer->partials[i / CHUNK];
     for (int t = 0; t < u->optimizer->m->n_tensors; t++)
@@ -117,6 +117,6 @@ double ane_adamw_update(ane_adamw *o, ane_weights *weights, const ane_weights *g
         .epsilon = (float)a->epsilon};
     u.decaying = u.plain;
     u.decaying.keep = (float)(1 - (double)(float)lr * (float)a->weight_decay);
-    ane_parallel_for(weights->count, CHUNK, threads, update_part, &u);
+    ane_parallel_pieces(weights->count, CHUNK, threads, update_part, &u);
     return norm;
 }

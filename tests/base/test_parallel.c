@@ -52,8 +52,59 @@ static void test_environment_comes_first(void **state) {
     unsetenv("OMP_PROC_BIND");
 }
 
+/* ---- pieces -------------------------------------------------------------------------------------------- */
+
+typedef struct visits {
+    atomic_int count[1000], cuts;
+    int64_t n, grain;
+} visits;
+
+static void visit(void *context, int64_t begin, int64_t end) {
+    visits *v = context;
+    if (begin % v->grain != 0 || (end % v->grain != 0 && end != v->n) || begin >= end)
+        atomic_fetch_add(&v->cuts, 10000);
+    atomic_fetch_add(&v->cuts, 1);
+    for (int64_t i = begin; i < end; i++) atomic_fetch_add(&v->count[i], 1);
+}
+
+static void test_pieces_cover_all_once(void **state) {
+    (void)state;
+    static const int64_t cases[][3] = {/* n, grain, threads */
+        {0, 1, 2}, {1, 1, 4}, {7, 3, 2}, {64, 1, 2}, {1000, 1, 3}, {999, 7, 4}, {1000, 600, 4}, {1000, 0, 2},
+        {1000, 1, 100}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        visits v = {.n = cases[c][0], .grain = cases[c][1] ? cases[c][1] : 1};
+        ane_parallel_pieces(v.n, cases[c][1], (int)cases[c][2], visit, &v);
+        assert_in_range(v.cuts, 0, 9999);
+        for (int64_t i = 0; i < 1000; i++) assert_int_equal(v.count[i], i < v.n);
+    }
+    visits whole = {.n = 100, .grain = 1};
+    ane_parallel_pieces(100, 1, 1, visit, &whole);
+    assert_int_equal(whole.cuts, 1); /* a single thread needs no pieces */
+}
+
+static void test_parts_take_from_each_other(void **state) {
+    (void)state;
+    ane_pieces p;
+    int64_t begin, end;
+    ane_pieces_start(&p, 10, 4, 2); /* pieces 0 | 1 2 */
+    assert_true(ane_pieces_next(&p, 0, &begin, &end));
+    assert_true(begin == 0 && end == 4);
+    assert_true(ane_pieces_next(&p, 0, &begin, &end)); /* the other's first */
+    assert_true(begin == 4 && end == 8);
+    assert_true(ane_pieces_next(&p, 1, &begin, &end)); /* the last is shorter */
+    assert_true(begin == 8 && end == 10);
+    assert_false(ane_pieces_next(&p, 0, &begin, &end));
+    assert_false(ane_pieces_next(&p, 1, &begin, &end));
+    ane_pieces_start(&p, 300, 1, 300); /* more parts than queues */
+    int64_t n = 0;
+    while (ane_pieces_next(&p, 299, &begin, &end)) n++;
+    assert_int_equal(n, 300);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_few_threads_stay_free),
-        cmocka_unit_test(test_environment_comes_first), cmocka_unit_test(test_each_thread_has_its_core)};
+        cmocka_unit_test(test_environment_comes_first), cmocka_unit_test(test_each_thread_has_its_core),
+        cmocka_unit_test(test_pieces_cover_all_once), cmocka_unit_test(test_parts_take_from_each_other)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -260,7 +260,7 @@ static bool run_chain(const void *data, const cpu_run *r, ane_error *e) {
     int64_t per_unit = work / units,
             grain = per_unit >= worth_a_thread ? 1 : (worth_a_thread + per_unit - 1) / (per_unit + 1);
     ane_range_fn *body = !c->n_sinks ? run_maps : by_rows ? reduce_rows : reduce_columns;
-    ane_parallel_for(units, grain < 1 ? 1 : grain, r->threads, body, &j);
+    ane_parallel_pieces(units, grain < 1 ? 1 : grain, r->threads, body, &j);
     return true;
 }
 

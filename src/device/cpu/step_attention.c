@@ -30,9 +30,8 @@ typedef struct job {
     const cpu_attention *a;
     const cpu_run *r;
     cpu_operands operands;
-    int64_t size; /* padded */
-    int64_t units;
-    int parts;
+    int64_t size;       /* padded */
+    ane_pieces *pieces; /* heads */
 } job;
 
 static int64_t positions(const cpu_attention *a, int64_t block) {
@@ -101,8 +100,7 @@ static void run_part(void *context, int64_t begin, int64_t end) {
     if (j->operands.pairs) j->operands.pairs->begin();
     for (int64_t part = begin; part < end; part++) {
         room w = room_of(scratch + part * j->a->room, cpu_blocks(j->a->length), j->size * CPU_BLOCK);
-        for (int64_t u = j->units * part / j->parts; u < j->units * (part + 1) / j->parts; u++)
-            run_head(j, &w, u);
+        for (int64_t u, end; ane_pieces_next(j->pieces, part, &u, &end);) run_head(j, &w, u);
     }
     if (j->operands.pairs) j->operands.pairs->end();
 }
@@ -110,9 +108,13 @@ static void run_part(void *context, int64_t begin, int64_t end) {
 static bool run_attention(const void *data, const cpu_run *r, ane_error *e) {
     (void)e;
     const cpu_attention *a = data;
-    job j = {a, r, ane_cpu_operands(r, a->bf16), cpu_padded_size(a), a->batch * a->groups * a->group, 1};
-    j.parts = j.units < a->threads ? (int)j.units : a->threads;
-    ane_parallel_for(j.parts, 1, r->threads, run_part, &j);
+    int64_t units = a->batch * a->groups * a->group;
+    int parts = units < a->threads ? (int)units : a->threads;
+    job j = {a, r, ane_cpu_operands(r, a->bf16), cpu_padded_size(a), NULL};
+    ane_pieces pieces;
+    ane_pieces_start(&pieces, units, 1, parts);
+    j.pieces = &pieces;
+    ane_parallel_for(parts, 1, r->threads, run_part, &j);
     return true;
 }
 

@@ -47,8 +47,8 @@ typedef struct job {
     const cpu_attention *a;
     const cpu_run *r;
     cpu_operands operands;
-    int64_t size, matrix, blocks, units; /* size: padded; matrix: floats of a block */
-    int parts;
+    int64_t size, matrix, blocks; /* size: padded; matrix: floats of a block */
+    ane_pieces *pieces;           /* groups of heads */
 } job;
 
 static int64_t positions(const job *j, int64_t block) {
@@ -168,8 +168,7 @@ static void run_part(void *context, int64_t begin, int64_t end) {
     if (j->operands.pairs) j->operands.pairs->begin();
     for (int64_t part = begin; part < end; part++) {
         room w = room_of(scratch + part * j->a->room, j->blocks, j->matrix);
-        for (int64_t u = j->units * part / j->parts; u < j->units * (part + 1) / j->parts; u++)
-            run_group(j, &w, u);
+        for (int64_t u, end; ane_pieces_next(j->pieces, part, &u, &end);) run_group(j, &w, u);
     }
     if (j->operands.pairs) j->operands.pairs->end();
 }
@@ -181,10 +180,13 @@ bool ane_cpu_run_attention_gradient(const void *data, const cpu_run *r, ane_erro
         .r = r,
         .operands = ane_cpu_operands(r, a->bf16),
         .size = cpu_padded_size(a),
-        .blocks = cpu_blocks(a->length),
-        .units = a->batch * a->groups};
+        .blocks = cpu_blocks(a->length)};
     j.matrix = j.size * CPU_BLOCK;
-    j.parts = j.units < a->threads ? (int)j.units : a->threads;
-    ane_parallel_for(j.parts, 1, r->threads, run_part, &j);
+    int64_t units = a->batch * a->groups;
+    int parts = units < a->threads ? (int)units : a->threads;
+    ane_pieces pieces;
+    ane_pieces_start(&pieces, units, 1, parts);
+    j.pieces = &pieces;
+    ane_parallel_for(parts, 1, r->threads, run_part, &j);
     return true;
 }

@@ -88,7 +88,7 @@ static bool run_move(const void *data, const cpu_run *r, ane_error *e) {
     move_job j = {m, r, is_transpose(m) ? 2 : 1};
     int64_t units = 1, each = 1;
     for (int d = 0; d < m->out.rank; d++) *(d < m->out.rank - j.inner ? &units : &each) *= m->out.dim[d];
-    ane_parallel_for(units, 1 + 32768 / each, r->threads, run_units, &j);
+    ane_parallel_pieces(units, 1 + 32768 / each, r->threads, run_units, &j);
     return true;
 }
 

@@ -99,11 +99,11 @@ static bool run_softmax(const void *data, const cpu_run *r, ane_error *e) {
     int64_t lines = 1;
     for (int d = 0; d < s->rank - !s->by_rows; d++) lines *= s->dim[d];
     if (s->by_rows) {
-        ane_parallel_for(lines, 1 + 8192 / s->n, r->threads, run_rows, &j);
+        ane_parallel_pieces(lines, 1 + 8192 / s->n, r->threads, run_rows, &j);
         return true;
     }
     j.strips = (s->dim[s->rank - 1] + STRIP - 1) / STRIP;
-    ane_parallel_for(lines * j.strips, 1 + 8192 / (s->n * STRIP), r->threads, run_columns, &j);
+    ane_parallel_pieces(lines * j.strips, 1 + 8192 / (s->n * STRIP), r->threads, run_columns, &j);
     return true;
 }
 
