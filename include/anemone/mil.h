@@ -264,7 +264,8 @@ void mil_causal_attention(
     mil_function *f, mil_value query, mil_value key, mil_value value, double scale, mil_value results[2]);
 /* The same behind positions that are kept: `length` (int32, one number, known at run time) of the T in key_cache and
  * value_cache [1, K, T, E], which every new position sees beside those of its own up to itself. B = 1. The caches may be of
- * another type than the rest. -> [1, K, R, E, S]. For devices that fuse attention: it is not expanded, and has no gradient. */
+ * another type than the rest. -> [1, K, R, E, S]. It has no gradient. Its expansion reads the caches to their end, where finite
+ * numbers must lie, and a length beyond them is not told. */
 mil_value mil_cached_attention(mil_function *f, mil_value query, const mil_value new_keys_values[2],
     const mil_value caches[2], mil_value length, double scale);
 /* The derivatives by in[] = query, key, value, from both results and the derivative by the first. */

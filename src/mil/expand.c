@@ -144,6 +144,54 @@ static void causal_attention_gradient(mil_function *f, const mil_operation *op, 
     results[2] = reduced(f, mil_matmul(f, d, p, false, false), 2);
 }
 
+/* ---- attention behind a cache -------------------------------------------------------------------------- */
+
+/* LEFT_OUT * min(1, max(0, 1 + j - length)): 0 for positions j that are kept, LEFT_OUT from `length` on. In fp16, which the
+ * Neural Engine's programs are lowered to, 1 + j is exact up to 2048. [1, 1, 1, 1, T] */
+static mil_value length_mask(mil_function *f, mil_value length, mil_dtype dtype, int64_t t) {
+    static const int64_t one[] = {1, 1, 1, 1, 1};
+    float *places = calloc((size_t)t, sizeof *places);
+    if (!places) {
+        mil_no_memory(&f->program->error, "cached_attention");
+        return MIL_NONE;
+    }
+    for (int64_t j = 0; j < t; j++) places[j] = (float)(j + 1);
+    mil_value behind = mil_const_floats(f, mil_tensor(MIL_FP32, 5, (const int64_t[]){1, 1, 1, 1, t}), places);
+    free(places);
+    behind = mil_sub(f, behind, mil_cast(f, mil_reshape(f, length, 5, one), MIL_FP32));
+    behind = mil_maximum(f, behind, mil_const_float(f, MIL_FP32, 0));
+    behind = mil_minimum(f, behind, mil_const_float(f, MIL_FP32, 1));
+    behind = mil_mul_scalar(f, behind, LEFT_OUT);
+    return dtype == MIL_FP32 ? behind : mil_cast(f, behind, dtype);
+}
+
+/* [1, K, T, E] in the type of what is new, a head beside the query heads that read it: [1, K, 1, T, E] */
+static mil_value cache_of(mil_function *f, const mil_operation *op, const char *name, mil_dtype dtype) {
+    mil_value cache = mil_arg_value(op, name);
+    mil_type t = *mil_type_of(f, cache);
+    if (t.dtype != dtype) cache = mil_cast(f, cache, dtype);
+    return mil_reshape(f, cache, 5, (const int64_t[]){1, t.dim[1], 1, t.dim[2], t.dim[3]});
+}
+
+/* One softmax over the scores of kept positions and of the new ones. */
+static mil_value cached_attention(mil_function *f, const mil_operation *op) {
+    mil_value q = mil_arg_value(op, "query"), v = mil_arg_value(op, "value");
+    const mil_type type = *mil_type_of(f, q);
+    mil_dtype dtype = type.dtype;
+    mil_value old_k = cache_of(f, op, "key_cache", dtype), old_v = cache_of(f, op, "value_cache", dtype);
+    int32_t k = (int32_t)type.dim[1], r = (int32_t)type.dim[2], s = (int32_t)type.dim[4],
+            t = (int32_t)mil_type_of(f, mil_arg_value(op, "key_cache"))->dim[2];
+    q = mil_mul_scalar(f, q, mil_arg_float(f, op, "scale", 1));
+    mil_value mask = length_mask(f, mil_arg_value(op, "length"), dtype, t);
+    const mil_value scores[] = {mil_add(f, mil_matmul(f, q, old_k, true, true), mask), causal_scores(f, op)};
+    mil_value p = mil_softmax(f, mil_concat(f, 2, scores, -1), -1); /* [1, K, R, S, T+S] */
+    mil_value old_p =
+        mil_slice_by_size(f, p, (const int32_t[]){0, 0, 0, 0, 0}, (const int32_t[]){1, k, r, s, t});
+    mil_value new_p =
+        mil_slice_by_size(f, p, (const int32_t[]){0, 0, 0, 0, t}, (const int32_t[]){1, k, r, s, s});
+    return mil_add(f, mil_matmul(f, old_v, old_p, true, true), mil_matmul(f, v, new_p, false, true));
+}
+
 static const struct {
     mil_opcode opcode;
     mil_value (*expand)(mil_function *f, const mil_operation *op);
@@ -152,6 +200,7 @@ static const struct {
     {MIL_OP_SCALED_DOT_PRODUCT_ATTENTION, attention, NULL},
     {MIL_OP_CAUSAL_ATTENTION, NULL, causal_attention},
     {MIL_OP_CAUSAL_ATTENTION_GRADIENT, NULL, causal_attention_gradient},
+    {MIL_OP_CACHED_ATTENTION, cached_attention, NULL},
     {MIL_OP_LAYER_NORM, layer_norm, NULL},
     {MIL_OP_GELU, gelu, NULL},
     {MIL_OP_LINEAR, linear, NULL},

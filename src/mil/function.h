@@ -31,6 +31,9 @@ bool mil_type_check(const mil_type *type, const char *where, ane_error *e);
 /* "[1, 2, 3]" into `text`; returns `text`. */
 const char *mil_shape_print(const mil_type *t, char *text, size_t size);
 
+/* What compatible generators write into buildInfo, unless it names Apple's compiler already. */
+bool mil_program_add_build_info(mil_program *p, ane_error *e);
+
 /* An empty function that belongs to `p` but is not in its list yet. NULL when out of memory (reported). */
 mil_function *mil_function_blank(mil_program *p, const char *name, const char *opset, ane_error *e);
 

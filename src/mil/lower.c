@@ -83,7 +83,7 @@ static bool lower(mil_lowering *l, const char *function, ane_error *e) {
     l->f = mil_program_function(l->program, function);
     if (!run_pipeline(l, e)) return false;
     mil_program_set_dialect(l->program, l->options.dialect);
-    return mil_verify(l->program, e);
+    return mil_program_add_build_info(l->program, e) && mil_verify(l->program, e);
 }
 
 /* The compiler takes one function, "main". */

@@ -18,9 +18,10 @@ static const dialect_row dialects[] = {
 };
 
 /* What compatible generators write; Apple's compiler wants the keys, not these values. */
+#define COMPILER "coremlc-version"
 static const mil_attribute build_info[] = {
     {"coremlc-component-MIL", "3510.2.1"},
-    {"coremlc-version", "3505.4.1"},
+    {COMPILER, "3505.4.1"},
     {"coremltools-component-milinternal", ""},
     {"coremltools-version", "9.0"},
 };
@@ -49,6 +50,18 @@ bool mil_grow(ane_arena *arena, void *array, int32_t *capacity, int32_t n, size_
     return true;
 }
 
+bool mil_program_add_build_info(mil_program *p, ane_error *e) {
+    for (int i = 0; i < p->n_build_info; i++)
+        if (strcmp(p->build_info[i].key, COMPILER) == 0) return true;
+    size_t n = sizeof build_info / sizeof *build_info;
+    mil_attribute *info = ane_arena_array(p->arena, n, sizeof *info);
+    if (!info) return mil_no_memory(e, "buildInfo");
+    memcpy(info, build_info, sizeof build_info);
+    p->build_info = info;
+    p->n_build_info = (int32_t)n;
+    return true;
+}
+
 mil_program *mil_program_new(mil_dialect dialect, ane_error *e) {
     if ((unsigned)dialect >= sizeof dialects / sizeof *dialects) {
         ane_fail(e, ANE_ERROR_ARGUMENT, "mil_program_new", "dialect %d is unknown", (int)dialect);
@@ -56,16 +69,13 @@ mil_program *mil_program_new(mil_dialect dialect, ane_error *e) {
     }
     program_storage *s = calloc(1, sizeof *s);
     ane_arena *arena = ane_arena_new();
-    size_t n = sizeof build_info / sizeof *build_info;
-    mil_attribute *info = arena ? ane_arena_array(arena, n, sizeof *info) : NULL;
-    if (!s || !info) {
+    if (s) s->program = (mil_program){.arena = arena};
+    if (!s || !arena || !mil_program_add_build_info(&s->program, e)) {
         free(s);
         ane_arena_free(arena);
         mil_no_memory(e, "mil_program_new");
         return NULL;
     }
-    memcpy(info, build_info, sizeof build_info);
-    s->program = (mil_program){.n_build_info = (int32_t)n, .build_info = info, .arena = arena};
     mil_program_set_dialect(&s->program, dialect);
     return &s->program;
 }

@@ -245,6 +245,38 @@ static void test_odd_shapes(void **state) {
     mil_program_free(p);
 }
 
+static const char *compiler_of(const mil_program *p) {
+    for (int i = 0; i < p->n_build_info; i++)
+        if (strcmp(p->build_info[i].key, "coremlc-version") == 0) return p->build_info[i].value;
+    return NULL;
+}
+
+/* Apple's compiler wants buildInfo; a text that somebody wrote may have none. */
+static void test_build_info(void **state) {
+    (void)state;
+    static const struct {
+        const char *attribute, *compiler;
+    } cases[] = {{"", "3505.4.1"}, {"[buildInfo = dict<string, string>({})]", "3505.4.1"},
+        {"[buildInfo = dict<string, string>({{\"a\", \"b\"}})]", "3505.4.1"},
+        {"[buildInfo = dict<string, string>({{\"coremlc-version\", \"7\"}})]", "7"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[400];
+        snprintf(text, sizeof text,
+            "program(1.3)\n%s\n{\nfunc main<ios18>(tensor<fp16, [1, 64, 1, 64]> x) {\n"
+            "tensor<fp16, [1, 64, 1, 64]> y = exp(x = x)[name = string(\"y\")];\n} -> (y);\n}\n",
+            cases[i].attribute);
+        ane_error e = {0};
+        mil_program *p = mil_parse(text, strlen(text), "t.mil", &e);
+        assert_ok(p, &e);
+        mil_lowering *l =
+            mil_lower(p, mil_program_function(p, NULL), &(mil_lower_options){.dialect = MIL_IOS18}, &e);
+        assert_ok(l, &e);
+        assert_string_equal(compiler_of(l->program), cases[i].compiler);
+        mil_lowering_free(l);
+        mil_program_free(p);
+    }
+}
+
 /* ---- what is refused --------------------------------------------------------------------------------------------- */
 
 static void refused(const mil_program *p, const mil_lower_options *options, ane_code code, const char *part) {
@@ -282,6 +314,7 @@ int main(void) {
         cmocka_unit_test(test_head),
         cmocka_unit_test(test_fp32),
         cmocka_unit_test(test_odd_shapes),
+        cmocka_unit_test(test_build_info),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,6 +228,35 @@ static void test_expand_attention(void **state) {
     }
 }
 
+/* Against the operation itself: nothing kept, a part, all of it; caches of other types, more than one new position. */
+static void test_expand_cached_attention(void **state) {
+    (void)state;
+    enum { K = 2, R = 3, E = 4, T = 6 };
+    static const struct {
+        mil_dtype cache;
+        int64_t positions;
+        int32_t length;
+    } cases[] = {{MIL_FP32, 1, 0}, {MIL_FP32, 1, 4}, {MIL_FP32, 1, T}, {MIL_FP16, 3, 0}, {MIL_FP16, 3, 5},
+        {MIL_BF16, 2, T}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mil_program *p;
+        mil_function *f = new_function(&p);
+        int64_t s = cases[i].positions;
+        mil_type kept = mil_tensor(cases[i].cache, 4, (int64_t[]){1, K, T, E}),
+                 new = mil_tensor(MIL_FP32, 5, (int64_t[]){1, K, 1, E, s});
+        mil_value q = mil_input(f, "q", mil_tensor(MIL_FP32, 5, (int64_t[]){1, K, R, E, s}));
+        const mil_value own[] = {mil_input(f, "k", new), mil_input(f, "v", new)},
+                        caches[] = {mil_input(f, "k_cache", kept), mil_input(f, "v_cache", kept)};
+        mil_value length = mil_const_ints(f, 1, &cases[i].length);
+        mil_output(f, "y", mil_cached_attention(f, q, own, caches, length, 0.5));
+        apply(p, MIL_PASS_EXPAND);
+        assert_int_equal(count_ops(f, MIL_OP_CACHED_ATTENTION), 0);
+        assert_int_equal(count_ops(f, MIL_OP_MATMUL), 4);
+        assert_int_equal(count_ops(f, MIL_OP_SOFTMAX), 1);
+        mil_program_free(p);
+    }
+}
+
 static void test_expand_gelu(void **state) {
     (void)state;
     static const char *const modes[] = {"EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"};
@@ -360,6 +389,7 @@ int main(void) {
         cmocka_unit_test(test_fold_keeps_what_counts),
         cmocka_unit_test(test_fold_views),
         cmocka_unit_test(test_expand_attention),
+        cmocka_unit_test(test_expand_cached_attention),
         cmocka_unit_test(test_expand_gelu),
         cmocka_unit_test(test_expand_layer_norm),
         cmocka_unit_test(test_expand_linear),
