@@ -15,9 +15,6 @@ static int64_t round_up(int64_t x, int64_t step) {
     return (x + step - 1) / step * step;
 }
 
-static int64_t panels_in(int64_t n, int64_t panel) {
-    return (n + panel - 1) / panel;
-}
 
 /* ---- kernels ------------------------------------------------------------------------------------------- */
 
@@ -98,7 +95,7 @@ static void pack_panels(void *context, int64_t begin, int64_t end) {
 /* Rows of B are read from end to end, for all panels side by side. */
 static void pack_rows(void *context, int64_t begin, int64_t end) {
     const pack_job *j = context;
-    int64_t step = j->kernel->k_square, panels = panels_in(j->n, j->kernel->columns);
+    int64_t step = j->kernel->k_square, panels = ane_panels_in(j->n, j->kernel->columns);
     for (int64_t k = begin * step; k < end * step; k += step)
         for (int64_t p = 0; p < panels; p++) pack_panel(j, p, k, least(step, j->k - k));
 }
@@ -107,9 +104,9 @@ void ane_packed_pack(const ane_packed_kernel *kernel, void *to, const ane_packed
     int64_t k, int threads) {
     pack_job j = {kernel, to, b, n, k, panel_bytes(kernel, k)};
     if (b->k_stride == 1)
-        ane_parallel_pieces(panels_in(n, kernel->columns), 1, threads, pack_panels, &j);
+        ane_parallel_pieces(ane_panels_in(n, kernel->columns), 1, threads, pack_panels, &j);
     else
-        ane_parallel_pieces(panels_in(k, kernel->k_square), 1, threads, pack_rows, &j);
+        ane_parallel_pieces(ane_panels_in(k, kernel->k_square), 1, threads, pack_rows, &j);
 }
 
 /* ---- multiplying --------------------------------------------------------------------------------------- */
@@ -137,7 +134,7 @@ static bool is_along(const ane_packed_product *p) {
 }
 
 int64_t ane_packed_blocks(const ane_packed_kernel *kernel, int64_t m, int64_t n) {
-    return panels_in(m, kernel->rows) * panels_in(n, kernel->columns);
+    return ane_panels_in(m, kernel->rows) * ane_panels_in(n, kernel->columns);
 }
 
 /* How the loops are cut, from the outside in: columns of C; k, as long as that much of B stays in the second cache;
@@ -200,8 +197,7 @@ static void row_of_blocks(
     ane_packed_block *block = is_along(p) ? kernel->block_of_rows : kernel->block;
     ane_packed_store store = l > 0 ? ANE_ADD : k == p->k || p->store != ANE_STREAM ? p->store : ANE_PUT;
     bool complete = l + k == p->k;
-    double *squares =
-        complete && p->squares ? p->squares + row / kernel->rows * panels_in(p->n, kernel->columns) : NULL;
+    double *squares = complete && p->squares ? p->squares + row / kernel->rows * p->squares_pitch : NULL;
     for (int64_t column = s->first; column < s->last; column += kernel->columns) {
         const char *from = b + column / kernel->columns * panel;
         float *c = p->c + row * p->ldc + column;
@@ -258,8 +254,8 @@ typedef struct shares {
 static void multiply_shares(void *context, int64_t begin, int64_t end) {
     const shares *s = context;
     const ane_packed_product *p = &s->p;
-    int64_t panels = panels_in(p->m, p->kernel->rows), each = panels / s->threads,
-            columns = panels_in(p->n, p->kernel->columns);
+    int64_t panels = ane_panels_in(p->m, p->kernel->rows), each = panels / s->threads,
+            columns = ane_panels_in(p->n, p->kernel->columns);
     if (p->kernel->begin) p->kernel->begin();
     multiply_panels(p, begin * each, end * each, 0, columns);
     multiply_panels(p, s->threads * each, panels, columns * begin / s->threads, columns * end / s->threads);
@@ -268,85 +264,7 @@ static void multiply_shares(void *context, int64_t begin, int64_t end) {
 
 void ane_packed_run(const ane_packed_product *p, int threads) {
     shares s = {*p, threads};
+    if (p->squares_pitch == 0) s.p.squares_pitch = ane_panels_in(p->n, p->kernel->columns);
     if (p->store == ANE_STREAM && ((uintptr_t)p->c % 64 != 0 || p->ldc % 16 != 0)) s.p.store = ANE_PUT;
     ane_parallel_for(threads, 1, threads, multiply_shares, &s);
-}
-
-/* ---- a slab of B at a time --------------------------------------------------------------------------------------------- */
-
-/* SLAB numbers along k stay in the second cache, and no kernel cuts them, however many columns a thread has. A few threads
- * pack what they need each for itself: what another core has packed comes slowly from there. Packing a number of A takes
- * about as long as multiplying it with PACKED_FOR columns. */
-enum { SLAB = 192, FEW_THREADS = 4, PACKED_FOR = 100 };
-
-int64_t ane_packed_slab_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k, int threads) {
-    return ane_packed_bytes(kernel, n, least(k, SLAB)) * (threads > FEW_THREADS ? 1 : threads);
-}
-
-typedef struct slabs {
-    ane_packed_product p;
-    ane_packed_source b;
-    char *room;
-    int threads, inside; /* that share the work; inside one share */
-} slabs;
-
-static void run_share(const slabs *s, char *room) {
-    for (int64_t l = 0; l < s->p.k; l += SLAB) {
-        ane_packed_product part = s->p;
-        const ane_packed_source from = {s->b.x + l * s->b.k_stride, s->b.stride, s->b.k_stride};
-        part.k = least(SLAB, s->p.k - l);
-        part.a.x += l * s->p.a.k_stride;
-        part.b = room;
-        if (s->p.store == ANE_STREAM && part.k < s->p.k) part.store = ANE_PUT;
-        if (l > 0) part.store = ANE_ADD;
-        ane_packed_pack(part.kernel, room, &from, part.n, part.k, s->inside);
-        ane_packed_run(&part, s->inside);
-    }
-}
-
-static void narrow_rows(ane_packed_product *p, int64_t first, int64_t last) {
-    p->m = last - first;
-    p->a.x += first * p->a.stride;
-    p->c += first * p->ldc;
-}
-
-static void narrow_columns(slabs *s, int64_t first, int64_t last) {
-    s->p.n = last - first;
-    s->b.x += first * s->b.stride;
-    s->p.c += first;
-}
-
-/* Shares by rows pack all of B each, shares by columns all of A: what takes less in all. */
-static bool shares_rows(const ane_packed_product *p, int64_t threads) {
-    int64_t rows = panels_in(panels_in(p->m, p->kernel->rows), threads) * p->kernel->rows,
-            columns = panels_in(panels_in(p->n, p->kernel->columns), threads) * p->kernel->columns;
-    return rows * (p->n + PACKED_FOR) + p->n * PACKED_FOR <=
-           p->m * (columns + PACKED_FOR) + columns * PACKED_FOR;
-}
-
-static void run_shares(void *context, int64_t begin, int64_t end) {
-    const slabs *all = context;
-    bool by_rows = shares_rows(&all->p, all->threads);
-    int64_t n = by_rows ? all->p.m : all->p.n, panel = by_rows ? all->p.kernel->rows : all->p.kernel->columns,
-            panels = panels_in(n, panel), bytes = ane_packed_slab_bytes(all->p.kernel, all->p.n, all->p.k, 1);
-    for (int64_t i = begin; i < end; i++) {
-        int64_t first = panels * i / all->threads * panel,
-                last = least(panels * (i + 1) / all->threads * panel, n);
-        slabs mine = *all;
-        if (by_rows)
-            narrow_rows(&mine.p, first, last);
-        else
-            narrow_columns(&mine, first, last);
-        if (first < last) run_share(&mine, all->room + i * bytes);
-    }
-}
-
-void ane_packed_run_slabs(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads) {
-    slabs s = {*p, *b, room, threads, 1};
-    if (threads > FEW_THREADS) {
-        s.inside = threads;
-        run_share(&s, room);
-    } else {
-        ane_parallel_for(threads, 1, threads, run_shares, &s);
-    }
 }

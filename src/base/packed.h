@@ -35,6 +35,7 @@ typedef struct ane_packed_kernel {
     int k_square;         /* what is packed at a time when it is, a multiple of k_step */
     int n_chunk;          /* columns of C that are worked on together */
     int b_bytes;          /* of B that are: they stay in the second cache */
+    int slab;             /* numbers along k of a slab of B, for few rows of A */
     int row_bytes; /* panels of A that lie along k stay rows, this far apart; 0: they lie as those across do */
     /* One panel: element (i, l) is x[i * stride + l * k_stride], i < n <= rows (or columns), l < k. One of the strides
      * is 1. */
@@ -70,8 +71,10 @@ typedef struct ane_packed_product {
     float *c;
     int64_t ldc;
     ane_packed_store store; /* ANE_STREAM is a wish: where C does not allow it, ANE_PUT */
-    /* NULL, or ane_packed_blocks(), row after row of blocks: the sum of squares of what each becomes. */
+    /* NULL, or the sum of squares of what each block becomes: ane_packed_blocks() of them, row after row of blocks; the next
+     * row is squares_pitch further on, or, when that is 0, right behind. */
     double *squares;
+    int64_t squares_pitch;
 } ane_packed_product;
 
 /* Of C [m, n]. */
@@ -79,9 +82,17 @@ int64_t ane_packed_blocks(const ane_packed_kernel *kernel, int64_t m, int64_t n)
 
 void ane_packed_run(const ane_packed_product *p, int threads);
 
-/* The same from B as it lies (p->b does not count), for a product that alone reads it: packed a slab along k at a time, into
- * so many bytes, aligned to 64. */
-int64_t ane_packed_slab_bytes(const ane_packed_kernel *kernel, int64_t n, int64_t k, int threads);
+/* ---- a slab of B at a time (packed_slabs.c) --------------------------------------------------------------------------
+ *
+ * The same from B as it lies (p->b does not count), a slab at a time: some columns and numbers along k that stay in the
+ * second cache, packed right before they are multiplied. */
+
+/* Few threads pack what they need of B each for itself: what another core has packed comes from there so slowly that packing
+ * B once for all products that read it takes longer than packing it for each. */
+bool ane_packed_in_slabs(int threads);
+
+/* Bytes that p needs for slabs; aligned to 64. */
+int64_t ane_packed_slab_bytes(const ane_packed_product *p, int threads);
 void ane_packed_run_slabs(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads);
 
 #endif

@@ -12,6 +12,11 @@ static inline int64_t ane_part_of(int64_t n, int64_t most, int64_t step) {
     return ((n + parts - 1) / parts + step - 1) / step * step;
 }
 
+/* Panels of so many rows or columns that n of them take. */
+static inline int64_t ane_panels_in(int64_t n, int64_t panel) {
+    return (n + panel - 1) / panel;
+}
+
 /* A block over the edge of C, by way of a whole one beside it. */
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
     const void *b, int64_t k, float *c, int64_t ldc, bool add);

@@ -70,6 +70,7 @@ static bool make_part(ane_layer *l, int k, ane_error *e) {
         .batch = 1, .seq = l->positions, .dtype = ane_device_capabilities(l->device)->activation_dtype};
     const ane_stage_options o = {.copies = 1,
         .backward = true,
+        .threads = threads(l),
         .leaf = l->ways.host_norms ? "normed" : NULL,
         .products_beside = l->ways.beside};
     mil_program *p = mil_program_new(MIL_IOS18, e);
@@ -100,7 +101,7 @@ static float *norm_master(const void *store, int k, const char *name, int64_t *c
 
 static bool make_norms(ane_layer *l, ane_error *e) {
     if (!l->ways.host_norms) return true;
-    const ane_stage_options o = {.copies = l->n, .backward = true};
+    const ane_stage_options o = {.copies = l->n, .backward = true, .threads = threads(l)};
     mil_program *p = mil_program_new(MIL_IOS18, e);
     if (!p) return false;
     ane_llama_norm(p, &l->weights->config, l->positions, MIL_FP32);
@@ -202,7 +203,7 @@ static bool plain_norms(ane_layer *l, int k, ane_error *e) {
 
 static bool norms_of_stage(ane_layer *l, int k, ane_error *e) {
     return ane_stage_forward(l->norms, k, e) && ane_stage_backward(l->norms, k, e) &&
-           ane_stage_products(l->norms, k, true, l->staging, threads(l), e);
+           ane_stage_products(l->norms, k, true, l->staging, e);
 }
 
 /* d[k] = d[k+1] + norm'(x[k], d(normed)) */
@@ -219,8 +220,8 @@ static bool norm_backward(ane_layer *l, int k, ane_error *e) {
 static bool products(ane_layer *l, int k, ane_error *e) {
     double mark = ane_clock_ms();
     bool ok = l->ways.beside
-                  ? ane_beside_products(&l->beside, l->parts[k], 0, true, l->beside_staging, threads(l), e)
-                  : ane_stage_products(l->parts[k], 0, true, l->staging, threads(l), e);
+                  ? ane_beside_products(&l->beside, l->parts[k], 0, true, l->beside_staging, e)
+                  : ane_stage_products(l->parts[k], 0, true, l->staging, e);
     lap(&mark, &l->times.products);
     return ok;
 }

@@ -10,7 +10,7 @@ bool ane_beside_init(ane_beside *b, ane_error *e) {
 static void work(ane_job *job) {
     ane_beside_job *j = (ane_beside_job *)job;
     double start = ane_clock_ms();
-    j->ok = ane_stage_products(j->stage, j->copy, j->add, j->staging, j->threads, &j->error);
+    j->ok = ane_stage_products(j->stage, j->copy, j->add, j->staging, &j->error);
     j->ms = ane_clock_ms() - start;
 }
 
@@ -30,10 +30,10 @@ bool ane_beside_make_room(ane_beside *b, ane_error *e) {
 }
 
 bool ane_beside_products(
-    ane_beside *b, ane_stage *s, int copy, bool add, float *const staging[2], int threads, ane_error *e) {
+    ane_beside *b, ane_stage *s, int copy, bool add, float *const staging[2], ane_error *e) {
     ane_beside_job *j = &b->jobs[b->turn];
     *j = (ane_beside_job){
-        .job.work = work, .stage = s, .copy = copy, .add = add, .threads = threads, .staging = staging};
+        .job.work = work, .stage = s, .copy = copy, .add = add, .staging = staging};
     if (!ane_background_submit(&b->background, &j->job, e)) return false;
     j->pending = true;
     b->turn = (b->turn + 1) % ANE_BESIDE;

@@ -13,7 +13,7 @@ enum { ANE_BESIDE = 2 };
 typedef struct ane_beside_job {
     ane_job job;
     ane_stage *stage;
-    int copy, threads;
+    int copy;
     bool add;
     float *const *staging;
     bool pending, ok;
@@ -35,7 +35,7 @@ void ane_beside_destroy(ane_beside *b); /* waits; fine when init was not called 
 bool ane_beside_make_room(ane_beside *b, ane_error *e);
 /* ane_stage_products; staging[2] must stay, and be used by nothing else until ane_beside_finish. */
 bool ane_beside_products(
-    ane_beside *b, ane_stage *s, int copy, bool add, float *const staging[2], int threads, ane_error *e);
+    ane_beside *b, ane_stage *s, int copy, bool add, float *const staging[2], ane_error *e);
 bool ane_beside_finish(ane_beside *b, ane_error *e);
 
 #endif

@@ -39,9 +39,10 @@ typedef struct ane_product {
     ane_buffer *value;                      /* otherwise: the gradient itself */
     float *gradient;                        /* where it goes */
     bool continues;                         /* another of the same copy has gone there before */
+    int threads;
     const struct ane_packed_kernel *kernel; /* NULL: the library's product */
     void *packed;         /* room for right, packed: ane_product_room bytes, aligned to 64 */
-    bool right_is_packed; /* the product before this one has left it there */
+    bool right_is_packed; /* the product before this one has left it there, all of it */
     double *squares;      /* NULL, or where the sum of squares of the gradient goes: NaN when not known */
     double *blocks;       /* room for ane_product_blocks of them; NULL: it is not known */
 } ane_product;
@@ -49,7 +50,7 @@ int64_t ane_product_room(const ane_product *p);
 int64_t ane_product_blocks(const ane_product *p);
 /* gradient = the product, or with `add` gradient += the product. staging[2] as for ane_floats_open, each as large as the
  * largest operand that needs it. */
-bool ane_product_form(const ane_product *p, bool add, float *const staging[2], int threads, ane_error *e);
+bool ane_product_form(const ane_product *p, bool add, float *const staging[2], ane_error *e);
 /* 2 operations per multiply-add. */
 double ane_product_flops(const mil_param_grad *how);
 

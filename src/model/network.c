@@ -73,8 +73,8 @@ static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
 
 bool ane_network_products(ane_network *n, ane_stage *s, int copy, bool add, ane_error *e) {
     return n->products_beside
-               ? ane_beside_products(&n->beside, s, copy, add, n->beside_staging, n->threads, e)
-               : ane_stage_products(s, copy, add, n->staging, n->threads, e);
+               ? ane_beside_products(&n->beside, s, copy, add, n->beside_staging, e)
+               : ane_stage_products(s, copy, add, n->staging, e);
 }
 
 bool ane_network_backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e) {
@@ -86,7 +86,7 @@ static bool backward_norm(ane_network *n, int k, ane_error *e) {
     const ane_host_norms *h = &n->norms;
     return ane_copy_floats(h->x, ane_network_x(n, k), e) && ane_copy_floats(h->d_normed, h->device_d, e) &&
            ane_stage_forward(h->stage, k, e) && ane_stage_backward(h->stage, k, e) &&
-           ane_stage_products(h->stage, k, n->adds, n->staging, n->threads, e) &&
+           ane_stage_products(h->stage, k, n->adds, n->staging, e) &&
            ane_add_floats(ane_network_d(n, k), ane_network_d(n, k + 1), h->d_x, n->staging[0], n->threads, e);
 }
 

@@ -103,6 +103,7 @@ static bool fill_rope(ane_network *n, ane_error *e) {
 static ane_stage_options options_of(const ane_network *n, int copies) {
     return (ane_stage_options){.copies = copies,
         .backward = n->gradients != NULL,
+        .threads = n->threads,
         .device_products = n->placement.dw == ANE_PLACE_DEVICE,
         .products_beside = n->products_beside};
 }
@@ -141,7 +142,7 @@ static bool make_norms(ane_network *n, ane_error *e) {
     if (n->n_halves == 1) return true;
     mil_program *p = mil_program_new(MIL_IOS18, e);
     if (!p) return false;
-    const ane_stage_options o = {.copies = n->n_segments, .backward = true};
+    const ane_stage_options o = {.copies = n->n_segments, .backward = true, .threads = n->threads};
     ane_llama_norm(p, &n->weights->config, n->columns, MIL_FP32);
     return (n->norms.stage = ane_stage_new(n->host, p, &o, e)) != NULL;
 }

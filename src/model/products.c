@@ -69,7 +69,7 @@ static bool take_value(const ane_product *p, bool add, float *staging, int threa
 }
 
 /* gradient[m, k] (+)= left[m, n] * right[k, n]^T */
-static void multiply(const ane_product *p, bool add, const float *left, const float *right, int threads) {
+static void multiply(const ane_product *p, bool add, const float *left, const float *right) {
     const mil_param_grad *g = p->how;
     const ane_gemm gemm = {
         .transpose_a = g->left_transposed,
@@ -86,24 +86,12 @@ static void multiply(const ane_product *p, bool add, const float *left, const fl
         .c = p->gradient,
         .ldc = g->k,
     };
-    ane_gemm_run(&gemm, threads);
+    ane_gemm_run(&gemm, p->threads);
 }
 
-int64_t ane_product_room(const ane_product *p) {
-    return p->kernel && p->how->is_product ? ane_packed_bytes(p->kernel, p->how->k, p->how->n) : 0;
-}
-
-int64_t ane_product_blocks(const ane_product *p) {
-    return ane_product_room(p) > 0 ? ane_packed_blocks(p->kernel, p->how->m, p->how->k) : 0;
-}
-
-/* The same by packed operands: in bf16 both are rounded. */
-static void multiply_packed(
-    const ane_product *p, bool add, const float *left, const float *right, int threads) {
+static ane_packed_product packed_product(const ane_product *p, const float *left) {
     const mil_param_grad *g = p->how;
-    const ane_packed_source b = {right, g->right_transposed ? 1 : g->n, g->right_transposed ? g->k : 1};
-    const ane_packed_product product = {
-        .kernel = p->kernel,
+    return (ane_packed_product){.kernel = p->kernel,
         .m = g->m,
         .n = g->k,
         .k = g->n,
@@ -111,23 +99,45 @@ static void multiply_packed(
         .b = p->packed,
         .c = p->gradient,
         .ldc = g->k,
-        .store = add ? ANE_ADD : ANE_STREAM, /* all gradients together are larger than any cache */
-        .squares = p->blocks,
-    };
-    if (!p->right_is_packed) ane_packed_pack(p->kernel, p->packed, &b, g->k, g->n, threads);
-    ane_packed_run(&product, threads);
+        .squares = p->blocks};
+}
+
+int64_t ane_product_room(const ane_product *p) {
+    if (!p->kernel || !p->how->is_product) return 0;
+    const ane_packed_product product = packed_product(p, NULL);
+    return ane_packed_in_slabs(p->threads) ? ane_packed_slab_bytes(&product, p->threads)
+                                           : ane_packed_bytes(p->kernel, product.n, product.k);
+}
+
+int64_t ane_product_blocks(const ane_product *p) {
+    return ane_product_room(p) > 0 ? ane_packed_blocks(p->kernel, p->how->m, p->how->k) : 0;
+}
+
+/* The same by packed operands: in bf16 both are rounded. */
+static void multiply_packed(const ane_product *p, bool add, const float *left, const float *right) {
+    const mil_param_grad *g = p->how;
+    const ane_packed_source b = {right, g->right_transposed ? 1 : g->n, g->right_transposed ? g->k : 1};
+    ane_packed_product product = packed_product(p, left);
+    product.store = add ? ANE_ADD : ANE_STREAM; /* all gradients together are larger than any cache */
+    if (ane_packed_in_slabs(p->threads)) {
+        ane_packed_run_slabs(&product, &b, p->packed, p->threads);
+    } else {
+        if (!p->right_is_packed)
+            ane_packed_pack(p->kernel, p->packed, &b, product.n, product.k, p->threads);
+        ane_packed_run(&product, p->threads);
+    }
     if (!p->blocks || !p->squares) return;
     *p->squares = 0;
     for (int64_t i = 0; i < ane_product_blocks(p); i++) *p->squares += p->blocks[i];
 }
 
-bool ane_product_form(const ane_product *p, bool add, float *const staging[2], int threads, ane_error *e) {
+bool ane_product_form(const ane_product *p, bool add, float *const staging[2], ane_error *e) {
     if (p->squares) *p->squares = NAN;
-    if (!p->how->is_product) return take_value(p, add, staging[0], threads, e);
+    if (!p->how->is_product) return take_value(p, add, staging[0], p->threads, e);
     const float *left = ane_floats_open(p->left, ANE_READ, staging[0], e);
     if (!left) return false;
     const float *right = p->left == p->right ? left : ane_floats_open(p->right, ANE_READ, staging[1], e);
-    if (right) (p->kernel ? multiply_packed : multiply)(p, add, left, right, threads);
+    if (right) (p->kernel ? multiply_packed : multiply)(p, add, left, right);
     bool closed = !right || p->left == p->right || ane_floats_close(p->right, ANE_READ, staging[1], e);
     return ane_floats_close(p->left, ANE_READ, staging[0], e) && right && closed;
 }

@@ -225,6 +225,7 @@ static bool pack_products(ane_stage *s, ane_error *e) {
     int64_t room = 0, blocks = 0;
     for (int i = 0; i < n; i++) {
         s->products[i].kernel = kernel;
+        s->products[i].threads = s->options.threads;
         if (ane_product_room(&s->products[i]) > room) room = ane_product_room(&s->products[i]);
         if (ane_product_blocks(&s->products[i]) > blocks) blocks = ane_product_blocks(&s->products[i]);
     }
@@ -265,11 +266,11 @@ bool ane_stage_backward(ane_stage *s, int copy, ane_error *e) {
 }
 
 bool ane_stage_products(
-    ane_stage *s, int copy, bool add, float *const staging[2], int threads, ane_error *e) {
+    ane_stage *s, int copy, bool add, float *const staging[2], ane_error *e) {
     int n = s->gradient->n_param_grads;
     for (int i = 0; i < n; i++) {
         const ane_product *p = &s->products[copy * n + i];
-        if (!ane_product_form(p, add || p->continues, staging, threads, e)) return false;
+        if (!ane_product_form(p, add || p->continues, staging, e)) return false;
     }
     return true;
 }

@@ -22,6 +22,7 @@ typedef struct ane_stage_options {
     bool device_products; /* parameter gradients are outputs of backward, not products for the host */
     ane_recompute recompute;
     bool keeps_weights;   /* they change seldom or never (ane_binding_keep_weights) */
+    int threads;          /* that form parameter gradients on the host; without backward any */
     bool products_beside; /* what backward makes for a copy stays until the copy after the next one */
 } ane_stage_options;
 
@@ -38,7 +39,7 @@ bool ane_stage_forward(ane_stage *s, int copy, ane_error *e);
 bool ane_stage_backward(ane_stage *s, int copy, ane_error *e);
 /* Form the parameter gradients of a copy whose backward ran last (beside: last but one), in place of what the store holds,
  * or with `add` added to it. */
-bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2], int threads, ane_error *e);
+bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2], ane_error *e);
 /* squares[t] = the sum of squares of gradient t for those that the stage forms, NaN where a product did not give it. */
 void ane_stage_squares(const ane_stage *s, const ane_weights *gradients, double *squares);
 bool ane_stage_weights_changed(ane_stage *s, ane_error *e);

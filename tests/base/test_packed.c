@@ -82,7 +82,7 @@ static void check_size(
     ane_packed_source from = operand(b, n, k, flags & 2);
     ane_packed_pack(kernel, packed, &from, n, k, 2);
     ane_packed_product p = {kernel, m, n, k, operand(a, m, k, flags & 1), packed, c, ldc, store,
-        squares ? calloc((size_t)(m * n), sizeof(double)) : NULL};
+        squares ? calloc((size_t)(m * n), sizeof(double)) : NULL, 0};
     ane_packed_run(&p, 2);
     check(&p, &from, before, bf16);
     if (squares) check_squares(&p);
@@ -119,7 +119,7 @@ static void test_fp32_is_as_exact_as_fp32(void **state) {
     void *packed = aligned_alloc(64, (size_t)(ane_packed_bytes(kernel, N, K) + 63) / 64 * 64);
     ane_packed_source from = {b, K, 1};
     ane_packed_pack(kernel, packed, &from, N, K, 1);
-    ane_packed_product p = {kernel, M, N, K, {a, K, 1}, packed, c, N, ANE_PUT, NULL};
+    ane_packed_product p = {kernel, M, N, K, {a, K, 1}, packed, c, N, ANE_PUT, NULL, 0};
     ane_packed_run(&p, 1);
     double ours = 0, plain = 0;
     for (int i = 0; i < M; i++)
@@ -150,7 +150,7 @@ static void test_threads(void **state) {
         if (!kernel) continue;
         void *packed = aligned_alloc(64, (size_t)(ane_packed_bytes(kernel, N, K) + 63) / 64 * 64);
         ane_packed_source from = {b, 1, N};
-        ane_packed_product p = {kernel, M, N, K, {a, K, 1}, packed, c, N, ANE_PUT, NULL};
+        ane_packed_product p = {kernel, M, N, K, {a, K, 1}, packed, c, N, ANE_PUT, NULL, 0};
         ane_packed_pack(kernel, packed, &from, N, K, 1);
         ane_packed_run(&p, 1);
         ane_packed_pack(kernel, packed, &from, N, K, 3);
@@ -162,7 +162,8 @@ static void test_threads(void **state) {
     free(a), free(b), free(c), free(d);
 }
 
-/* A slab of B at a time, by few threads, each with slabs of its own, and by many: the same bits. */
+/* A slab of B at a time, by few threads, each with slabs of its own, and by many: the same bits. flags: 1, 2: operands lie
+ * along k; 4: added to C. */
 static void check_slabs(const ane_packed_kernel *kernel, bool bf16, const int64_t size[3], int flags) {
     int64_t m = size[0], n = size[1], k = size[2];
     ane_rng rng = ane_rng_new(7, 0);
@@ -171,26 +172,30 @@ static void check_slabs(const ane_packed_kernel *kernel, bool bf16, const int64_
                       right = flags & 2 ? (ane_packed_source){b, k, 1} : (ane_packed_source){b, 1, n};
     static const int threads[3] = {1, 3, 5};
     for (int i = 0; i < 3; i++) {
-        int64_t bytes = ane_packed_slab_bytes(kernel, n, k, threads[i]);
-        void *room = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
         c[i] = memcpy(malloc(sizeof(float) * (size_t)(m * n)), before, sizeof(float) * (size_t)(m * n));
-        ane_packed_product p = {kernel, m, n, k, left, NULL, c[i], n, flags & 4 ? ANE_ADD : ANE_STREAM, NULL};
+        ane_packed_product p = {
+            kernel, m, n, k, left, NULL, c[i], n, flags & 4 ? ANE_ADD : ANE_STREAM, NULL, 0};
+        p.squares = calloc((size_t)ane_packed_blocks(kernel, m, n), sizeof *p.squares);
+        void *room = aligned_alloc(64, (size_t)(ane_packed_slab_bytes(&p, threads[i]) + 63) / 64 * 64);
         ane_packed_run_slabs(&p, &right, room, threads[i]);
         if (i == 0) check(&p, &right, before, bf16);
         assert_memory_equal(c[i], c[0], sizeof(float) * (size_t)(m * n));
-        free(room);
+        check_squares(&p);
+        free(room), free(p.squares);
     }
     free(a), free(b), free(before), free(c[0]), free(c[1]), free(c[2]);
 }
 
 static void test_slabs(void **state) {
     (void)state;
-    static const int64_t shapes[][3] = {{70, 45, 900}, {33, 300, 500}, {300, 40, 400}, {5, 3, 700}};
+    static const int64_t shapes[][3] = {
+        {70, 45, 900}, {33, 1100, 330}, {300, 40, 400}, {5, 3, 700}, {4200, 36, 500}, {40, 50, 20}};
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
         const ane_packed_kernel *kernel = ane_packed_kernel_find(kernels[i].bf16, kernels[i].name);
         if (!kernel) continue;
-        assert_true(ane_packed_slab_bytes(kernel, 40, 900, 5) < ane_packed_bytes(kernel, 40, 900) &&
-                    ane_packed_slab_bytes(kernel, 40, 9, 5) == ane_packed_bytes(kernel, 40, 9));
+        ane_packed_product p = {.kernel = kernel, .m = 40, .n = 40, .k = 900};
+        assert_true(ane_packed_slab_bytes(&p, 5) < ane_packed_bytes(kernel, 40, 900));
+        assert_true(ane_packed_slab_bytes(&p, 2) == 2 * ane_packed_slab_bytes(&p, 5));
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
             for (int flags = 0; flags < 8; flags++) check_slabs(kernel, kernels[i].bf16, shapes[s], flags);
     }

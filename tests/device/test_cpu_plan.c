@@ -285,8 +285,9 @@ static void test_memory_is_shared_and_steady(void **state) {
     ane_error e = {0};
     compare_prepare(&r, p, "cpu:threads=2", 1, (compare_range){-1, 1});
     int64_t each = 64 * 64 * 4;
-    /* 19 values in between, two alive at once, perhaps one of them also packed, in up to six bytes a number */
-    assert_true(((cpu_kernel *)r.kernel)->plan.scratch_bytes <= 2 * each + each * 3 / 2);
+    /* 19 values in between, two alive at once, perhaps one of them packed by both threads, in up to six bytes a number */
+    int64_t most = 2 * each + 2 * (each * 3 / 2);
+    assert_true(((cpu_kernel *)r.kernel)->plan.scratch_bytes <= most);
     assert_ok(ane_run(r.binding, NULL, &e), &e);
     ane_memory_stats before = ane_device_memory(r.device);
     for (int i = 0; i < 5; i++) assert_ok(ane_run(r.binding, NULL, &e), &e);
@@ -298,7 +299,7 @@ static void test_memory_is_shared_and_steady(void **state) {
     ane_device *d = r.device;
     r.device = NULL;
     compare_free(&r);
-    assert_true(ane_device_memory(d).bytes <= 2 * each + each * 3 / 2 + 64); /* the shared scratch stays */
+    assert_true(ane_device_memory(d).bytes <= most + 64); /* the shared scratch stays */
     ane_device_close(d);
     mil_program_free(p);
 }

@@ -143,7 +143,8 @@ static void products(void **state) {
         ane_product p = {.how = &how,
             .left = ane_buffer_new(device, mil_tensor(dtype, 1, (int64_t[]){M * N}), &e),
             .right = ane_buffer_new(device, mil_tensor(dtype, 1, (int64_t[]){K * N}), &e),
-            .gradient = gradient};
+            .gradient = gradient,
+            .threads = 1};
         assert_ok(p.left && p.right, &e);
         p.kernel = variant & 8 ? ane_packed_kernel_find(false, NULL) : NULL;
         assert_true(ane_product_room(&p) <= (int64_t)sizeof packed &&
@@ -151,7 +152,7 @@ static void products(void **state) {
         p.packed = packed;
         assert_ok(
             ane_buffer_write_f32(p.left, l, M * N, &e) && ane_buffer_write_f32(p.right, r, K * N, &e), &e);
-        assert_ok(ane_product_form(&p, add, staging, 1, &e), &e);
+        assert_ok(ane_product_form(&p, add, staging, &e), &e);
         for (int m = 0; m < M; m++)
             for (int k = 0; k < K; k++) {
                 double sum = add ? m * K + k : 0;
@@ -166,10 +167,11 @@ static void products(void **state) {
     float gradient[M] = {1, 1, 1, 1, 1};
     ane_product p = {.how = &value,
         .value = ane_buffer_new(device, mil_tensor(MIL_FP32, 1, (int64_t[]){M}), &e),
-        .gradient = gradient};
-    assert_ok(ane_buffer_write_f32(p.value, left, M, &e) && ane_product_form(&p, true, staging, 1, &e), &e);
+        .gradient = gradient,
+        .threads = 1};
+    assert_ok(ane_buffer_write_f32(p.value, left, M, &e) && ane_product_form(&p, true, staging, &e), &e);
     for (int i = 0; i < M; i++) assert_true(gradient[i] == 1 + left[i]);
-    assert_ok(ane_product_form(&p, false, staging, 1, &e), &e);
+    assert_ok(ane_product_form(&p, false, staging, &e), &e);
     for (int i = 0; i < M; i++) assert_true(gradient[i] == left[i]);
     ane_buffer_free(p.value);
     ane_device_close(device);

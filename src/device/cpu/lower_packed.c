@@ -12,6 +12,11 @@ static bool same_pack(const cpu_pack *a, const cpu_pack *b) {
            a->n == b->n && a->k == b->k;
 }
 
+/* Or the product packs its own. */
+static bool shares_pack(const cpu_plan *plan, const cpu_gemm *g) {
+    return !plan->packs_lonely || !ane_packed_in_slabs(plan->threads) || g->small_storage >= 0;
+}
+
 int32_t ane_cpu_packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *b) {
     cpu_pack pack = {.kernel = l->plan->packed,
         .in = b->storage,
@@ -20,7 +25,7 @@ int32_t ane_cpu_packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *
         .k_stride = g->g.transpose_b ? 1 : g->g.ldb,
         .n = g->g.n,
         .k = g->g.k};
-    for (int32_t i = 0; i < l->plan->n_nodes; i++) {
+    for (int32_t i = 0; shares_pack(l->plan, g) && i < l->plan->n_nodes; i++) {
         const cpu_node *n = &l->plan->nodes[i];
         if (n->type == CPU_NODE_PACK && same_pack(n->data, &pack)) return n->out[0].storage;
     }
@@ -63,15 +68,21 @@ static bool give_to_library(cpu_node *product, const cpu_node *pack) {
     return true;
 }
 
-/* Let a long product pack a slab at a time, into what is needed of the room that the whole would have taken. */
+static ane_packed_product product_of(const cpu_gemm *g) {
+    return (ane_packed_product){.kernel = g->packed, .m = g->g.m, .n = g->g.n, .k = g->g.k};
+}
+
+/* Let a product pack a slab at a time, into what is needed of the room that the whole would have taken: many threads only
+ * a long one. */
 static bool pack_in_slabs(cpu_plan *plan, cpu_node *product, const cpu_node *pack) {
     enum { LONG = 512 }; /* a shorter one is packed by all threads together in less time */
     cpu_gemm *g = product->data;
     const cpu_pack *p = pack->data;
     cpu_storage *room = &plan->storages[p->out];
-    int64_t bytes = ane_packed_slab_bytes(p->kernel, p->n, p->k, plan->threads);
-    if (p->k < LONG || bytes >= room->bytes || g->small_storage >= 0)
-        return true; /* the last needs all of it */
+    const ane_packed_product whole = product_of(g);
+    int64_t bytes = ane_packed_slab_bytes(&whole, plan->threads);
+    if (g->small_storage >= 0) return true; /* the small copy's product needs all of it */
+    if (!ane_packed_in_slabs(plan->threads) && (p->k < LONG || bytes >= room->bytes)) return true;
     cpu_view *views = ane_arena_array(plan->arena, 4, sizeof *views);
     if (!views) return false;
     views[0] = product->in[0], views[1] = pack->in[0], views[2] = product->out[0], views[3] = pack->out[0];

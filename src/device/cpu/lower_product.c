@@ -136,14 +136,14 @@ static void emit_rows(
     cpu_gemm made = gemm_of(&a, &b, out);
     if (ane_cpu_is_packable(l->plan, &made)) {
         made.packed = l->plan->packed;
-        made.storage[1] = b.storage = ane_cpu_packed_operand(l, &made, &b);
-        if (b.storage < 0) return;
         ane_gemv_format small = ane_cpu_small_format(l->plan);
         if (ane_packed_takes_small(made.packed, small) && !made.g.transpose_a && made.g.lda == made.g.k &&
             is_small(l, &made)) {
             made.small = small;
             made.small_storage = small_weight(l, a.storage, made.g.m);
         }
+        made.storage[1] = b.storage = ane_cpu_packed_operand(l, &made, &b);
+        if (b.storage < 0) return;
     } else if ((made.vector = is_vector(&made, round))) {
         if (is_small(l, &made)) {
             made.small = ane_cpu_small_format(l->plan);

@@ -252,7 +252,7 @@ bool ane_cpu_is_packable(const cpu_plan *plan, const cpu_gemm *g);
 /* The storage in which g's b lies packed: one that is there, or a new one; -1 (reported): out of memory. */
 int32_t ane_cpu_packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *b);
 /* Where one product alone reads a packed operand: if the library multiplies as fast, nothing is packed; else the product packs
- * it itself, slab by slab, when it is long. False: out of memory. */
+ * it itself, slab by slab, when there are few threads or it is long. False: out of memory. */
 bool ane_cpu_settle_lonely_packs(cpu_plan *plan);
 
 typedef struct cpu_softmax {
