@@ -32,7 +32,7 @@ void ane_cpu_operand_left(const cpu_operands *o, float *to, const float *from, i
         as_floats(o, to, from, rows * width);
 }
 
-/* Floats stay as they are: their product reads them with other strides. */
+/* Floats stay as they are: their product reads them with other strides. In place is fine then. */
 void ane_cpu_operand_left_transposed(const cpu_operands *o, float *to, const float *from, int64_t rows) {
     if (!o->pairs) {
         as_floats(o, to, from, rows * CPU_BLOCK);
@@ -42,12 +42,35 @@ void ane_cpu_operand_left_transposed(const cpu_operands *o, float *to, const flo
     o->pairs->across(to, to, CPU_BLOCK * rows / 2);
 }
 
+/* Rows [row, m), columns [column, n), summed from l to k. */
+static void multiply_part(const cpu_operands *o, const cpu_block_product *p, int64_t row, int64_t m,
+    int64_t column, int64_t n, int64_t l, int64_t k) {
+    int64_t am = p->a_transposed ? 1 : p->k, ak = p->a_transposed ? CPU_BLOCK : 1;
+    o->v->product(m - row, n - column, k - l, p->a + row * am + l * ak, am, ak, p->b + l * p->n + column,
+        p->c + row * p->n + column, p->n, p->add);
+}
+
 void ane_cpu_block_multiply(const cpu_operands *o, const cpu_block_product *p) {
-    if (o->pairs)
+    const int64_t half = CPU_BLOCK / 2;
+    if (o->pairs) {
         o->pairs->product(p->m, p->n, p->k / 2, p->a, p->b, p->c, p->add);
-    else
-        o->v->product(p->m, p->n, p->k, p->a, p->a_transposed ? 1 : p->k, p->a_transposed ? CPU_BLOCK : 1,
-            p->b, p->c, p->add);
+        return;
+    }
+    switch (p->triangle) {
+    case CPU_TRIANGLE_A:
+        multiply_part(o, p, 0, half, 0, p->n, 0, p->k);
+        multiply_part(o, p, half, p->m, 0, p->n, half, p->k);
+        break;
+    case CPU_TRIANGLE_B:
+        multiply_part(o, p, 0, p->m, 0, half, 0, half);
+        multiply_part(o, p, 0, p->m, half, p->n, 0, p->k);
+        break;
+    case CPU_TRIANGLE_C:
+        multiply_part(o, p, 0, half, 0, p->n, 0, p->k);
+        multiply_part(o, p, half, p->m, half, p->n, 0, p->k);
+        break;
+    default: multiply_part(o, p, 0, p->m, 0, p->n, 0, p->k);
+    }
 }
 
 void ane_cpu_block_mask(float *scores) {

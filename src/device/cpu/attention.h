@@ -63,8 +63,15 @@ cpu_operands ane_cpu_operands(const cpu_run *r, bool bf16);
 void ane_cpu_operand_right(const cpu_operands *o, float *to, const float *from, int64_t rows, int64_t width);
 /* `from` [rows, width] as a left operand, whose sum runs along its rows. In place is fine. */
 void ane_cpu_operand_left(const cpu_operands *o, float *to, const float *from, int64_t rows, int64_t width);
-/* The transpose of `from` [rows, CPU_BLOCK] as a left operand. `to` is another block. */
+/* Whether floats are operands as they are. */
+static inline bool cpu_operands_are_floats(const cpu_operands *o) {
+    return !o->pairs && !o->round;
+}
+/* The transpose of `from` [rows, CPU_BLOCK] as a left operand. `to` is another block, unless operands are floats. */
 void ane_cpu_operand_left_transposed(const cpu_operands *o, float *to, const float *from, int64_t rows);
+/* What of a block of scores on the diagonal is not hidden: columns (queries) from the row (key) on. Of its lower half the
+ * first columns are left alone where it is the result of a product, and not read where it is an operand. */
+typedef enum cpu_triangle { CPU_NO_TRIANGLE, CPU_TRIANGLE_A, CPU_TRIANGLE_B, CPU_TRIANGLE_C } cpu_triangle;
 /* c [m, n] (+)= a [m, k] b [k, n] */
 typedef struct cpu_block_product {
     int64_t m, n, k;
@@ -73,6 +80,7 @@ typedef struct cpu_block_product {
     const float *b;
     float *c;
     bool add;
+    cpu_triangle triangle;
 } cpu_block_product;
 void ane_cpu_block_multiply(const cpu_operands *o, const cpu_block_product *p);
 

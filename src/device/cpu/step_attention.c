@@ -45,9 +45,10 @@ static void prepare(const job *j, const room *w, const float *k, const float *v)
     int64_t matrix = j->size * CPU_BLOCK;
     for (int64_t n = 0; n < cpu_blocks(a->length); n++) {
         float *keys = w->keys + n * matrix, *values = w->values + n * matrix;
+        float *block = cpu_operands_are_floats(&j->operands) ? keys : w->product;
         j->r->v->load_block(
-            w->product, j->size, k + n * CPU_BLOCK, a->size, a->view[CPU_KEY].stride[3], positions(a, n), 1);
-        ane_cpu_operand_left_transposed(&j->operands, keys, w->product, j->size);
+            block, j->size, k + n * CPU_BLOCK, a->size, a->view[CPU_KEY].stride[3], positions(a, n), 1);
+        ane_cpu_operand_left_transposed(&j->operands, keys, block, j->size);
         j->r->v->load_block(
             values, j->size, v + n * CPU_BLOCK, a->size, a->view[CPU_VALUE].stride[3], positions(a, n), 1);
         ane_cpu_operand_left(&j->operands, values, values, j->size, CPU_BLOCK);
@@ -62,15 +63,15 @@ static void attend(const job *j, const room *w, int64_t block, float *highest, f
     float factor[CPU_BLOCK];
     for (int i = 0; i < CPU_BLOCK; i++) highest[i] = -INFINITY, sum[i] = 0;
     for (int64_t n = 0; n <= block; n++) {
-        const cpu_block_product scores = {
-            CPU_BLOCK, CPU_BLOCK, j->size, w->keys + n * matrix, true, w->queries, w->scores, false};
+        const cpu_block_product scores = {CPU_BLOCK, CPU_BLOCK, j->size, w->keys + n * matrix, true,
+            w->queries, w->scores, false, n == block ? CPU_TRIANGLE_C : CPU_NO_TRIANGLE};
         ane_cpu_block_multiply(&j->operands, &scores);
         if (n == block) ane_cpu_block_mask(w->scores);
         v->softmax_block(w->scores, CPU_BLOCK, highest, sum, factor);
         if (n > 0) v->scale_columns(w->product, j->size, factor);
         ane_cpu_operand_right(&j->operands, w->scores, w->scores, CPU_BLOCK, CPU_BLOCK);
-        const cpu_block_product add = {
-            j->size, CPU_BLOCK, CPU_BLOCK, w->values + n * matrix, false, w->scores, w->product, n > 0};
+        const cpu_block_product add = {j->size, CPU_BLOCK, CPU_BLOCK, w->values + n * matrix, false,
+            w->scores, w->product, n > 0, n == block ? CPU_TRIANGLE_B : CPU_NO_TRIANGLE};
         ane_cpu_block_multiply(&j->operands, &add);
     }
 }

@@ -62,22 +62,30 @@ static void load(
         to, j->size, head + n * CPU_BLOCK, j->a->size, j->a->view[which].stride[3], positions(j, n), scale);
 }
 
+/* Where a block is loaded that becomes the operand at `to`: floats at once there. */
+static float *loaded(const job *j, const room *w, float *to) {
+    return cpu_operands_are_floats(&j->operands) ? to : w->block;
+}
+
 static void prepare_group(const job *j, const room *w, const float *k, const float *v) {
     for (int64_t n = 0; n < j->blocks; n++) {
-        load(j, w->block, CPU_KEY, k, n, 1);
-        ane_cpu_operand_left_transposed(&j->operands, w->key_t + n * j->matrix, w->block, j->size);
-        ane_cpu_operand_left(&j->operands, w->key + n * j->matrix, w->block, j->size, CPU_BLOCK);
-        load(j, w->block, CPU_VALUE, v, n, 1);
-        ane_cpu_operand_left_transposed(&j->operands, w->value_t + n * j->matrix, w->block, j->size);
+        float *key_t = w->key_t + n * j->matrix, *key = w->key + n * j->matrix,
+              *value_t = w->value_t + n * j->matrix, *block = loaded(j, w, key_t);
+        load(j, block, CPU_KEY, k, n, 1);
+        if (key != key_t) ane_cpu_operand_left(&j->operands, key, block, j->size, CPU_BLOCK);
+        ane_cpu_operand_left_transposed(&j->operands, key_t, block, j->size);
+        block = loaded(j, w, value_t);
+        load(j, block, CPU_VALUE, v, n, 1);
+        ane_cpu_operand_left_transposed(&j->operands, value_t, block, j->size);
     }
     memset(w->d_key_t, 0, (size_t)(j->blocks * j->matrix) * sizeof(float));
     memset(w->d_value_t, 0, (size_t)(j->blocks * j->matrix) * sizeof(float));
 }
 
-/* The block in w->block as an operand, and its transpose as one. */
-static void both_ways(const job *j, const room *w, float *down, float *transposed) {
-    ane_cpu_operand_right(&j->operands, down, w->block, j->size, CPU_BLOCK);
-    j->r->v->transpose(transposed, j->size, w->block, CPU_BLOCK, j->size, CPU_BLOCK);
+/* A block as an operand, and its transpose as one. */
+static void both_ways(const job *j, const float *block, float *down, float *transposed) {
+    j->r->v->transpose(transposed, j->size, block, CPU_BLOCK, j->size, CPU_BLOCK);
+    ane_cpu_operand_right(&j->operands, down, block, j->size, CPU_BLOCK);
     ane_cpu_operand_right(&j->operands, transposed, transposed, CPU_BLOCK, j->size);
 }
 
@@ -88,13 +96,16 @@ static void prepare_head(const job *j, const room *w, int64_t b, int64_t k, int6
     int64_t y_stride = a->view[CPU_RESULT].stride[3];
     for (int64_t n = 0; n < j->blocks; n++) {
         float *mean = w->mean + n * CPU_BLOCK, *statistics = w->statistics + n * CPU_BLOCK;
-        load(j, w->block, CPU_QUERY, q, n, a->scale);
-        both_ways(j, w, w->query + n * j->matrix, w->query_t + n * j->matrix);
-        load(j, w->block, CPU_D_RESULT, d, n, 1);
-        both_ways(j, w, w->d_result + n * j->matrix, w->d_result_t + n * j->matrix);
+        float *query = w->query + n * j->matrix, *d_result = w->d_result + n * j->matrix,
+              *block = loaded(j, w, query);
+        load(j, block, CPU_QUERY, q, n, a->scale);
+        both_ways(j, block, query, w->query_t + n * j->matrix);
+        block = loaded(j, w, d_result);
+        load(j, block, CPU_D_RESULT, d, n, 1);
+        both_ways(j, block, d_result, w->d_result_t + n * j->matrix);
         for (int64_t i = 0; i < CPU_BLOCK; i++)
             statistics[i] = i < positions(j, n) ? s[n * CPU_BLOCK + i] : INFINITY;
-        j->r->v->dot_block(mean, w->block, y + n * CPU_BLOCK, a->size, y_stride, positions(j, n));
+        j->r->v->dot_block(mean, block, y + n * CPU_BLOCK, a->size, y_stride, positions(j, n));
     }
     memset(w->d_query, 0, (size_t)(j->blocks * j->matrix) * sizeof(float));
 }
@@ -103,9 +114,9 @@ static void prepare_head(const job *j, const room *w, int64_t b, int64_t k, int6
 static void scores(const job *j, const room *w, int64_t key, int64_t query) {
     const cpu_vectors *v = j->r->v;
     const cpu_block_product s = {CPU_BLOCK, CPU_BLOCK, j->size, w->key_t + key * j->matrix, true,
-        w->query + query * j->matrix, w->p, false};
+        w->query + query * j->matrix, w->p, false, key == query ? CPU_TRIANGLE_C : CPU_NO_TRIANGLE};
     const cpu_block_product dp = {CPU_BLOCK, CPU_BLOCK, j->size, w->value_t + key * j->matrix, true,
-        w->d_result + query * j->matrix, w->ds, false};
+        w->d_result + query * j->matrix, w->ds, false, key == query ? CPU_TRIANGLE_C : CPU_NO_TRIANGLE};
     ane_cpu_block_multiply(&j->operands, &s);
     if (key == query) ane_cpu_block_mask(w->p);
     v->exp_block(w->p, CPU_BLOCK, w->statistics + query * CPU_BLOCK);
@@ -115,18 +126,22 @@ static void scores(const job *j, const room *w, int64_t key, int64_t query) {
 
 static void add_block(const job *j, const room *w, int64_t key, int64_t query) {
     const cpu_operands *o = &j->operands;
+    bool floats = cpu_operands_are_floats(o), diagonal = key == query;
+    float *p = floats ? w->p : w->operand, *ds = floats ? w->ds : w->operand;
+    cpu_triangle a = diagonal ? CPU_TRIANGLE_A : CPU_NO_TRIANGLE,
+                 b = diagonal ? CPU_TRIANGLE_B : CPU_NO_TRIANGLE;
     scores(j, w, key, query);
-    ane_cpu_operand_left(o, w->operand, w->p, CPU_BLOCK, CPU_BLOCK);
-    const cpu_block_product dv = {CPU_BLOCK, j->size, CPU_BLOCK, w->operand, false,
-        w->d_result_t + query * j->matrix, w->d_value_t + key * j->matrix, true};
+    ane_cpu_operand_left(o, p, w->p, CPU_BLOCK, CPU_BLOCK);
+    const cpu_block_product dv = {CPU_BLOCK, j->size, CPU_BLOCK, p, false, w->d_result_t + query * j->matrix,
+        w->d_value_t + key * j->matrix, true, a};
     ane_cpu_block_multiply(o, &dv);
-    ane_cpu_operand_left(o, w->operand, w->ds, CPU_BLOCK, CPU_BLOCK);
-    const cpu_block_product dk = {CPU_BLOCK, j->size, CPU_BLOCK, w->operand, false,
-        w->query_t + query * j->matrix, w->d_key_t + key * j->matrix, true};
+    ane_cpu_operand_left(o, ds, w->ds, CPU_BLOCK, CPU_BLOCK);
+    const cpu_block_product dk = {CPU_BLOCK, j->size, CPU_BLOCK, ds, false, w->query_t + query * j->matrix,
+        w->d_key_t + key * j->matrix, true, a};
     ane_cpu_block_multiply(o, &dk);
-    ane_cpu_operand_right(o, w->operand, w->ds, CPU_BLOCK, CPU_BLOCK);
-    const cpu_block_product dq = {j->size, CPU_BLOCK, CPU_BLOCK, w->key + key * j->matrix, false, w->operand,
-        w->d_query + query * j->matrix, true};
+    ane_cpu_operand_right(o, ds, w->ds, CPU_BLOCK, CPU_BLOCK);
+    const cpu_block_product dq = {j->size, CPU_BLOCK, CPU_BLOCK, w->key + key * j->matrix, false, ds,
+        w->d_query + query * j->matrix, true, b};
     ane_cpu_block_multiply(o, &dq);
 }
 
@@ -168,6 +183,7 @@ static void run_part(void *context, int64_t begin, int64_t end) {
     if (j->operands.pairs) j->operands.pairs->begin();
     for (int64_t part = begin; part < end; part++) {
         room w = room_of(scratch + part * j->a->room, j->blocks, j->matrix);
+        if (cpu_operands_are_floats(&j->operands)) w.key = w.key_t; /* products transpose it */
         for (int64_t u, end; ane_pieces_next(j->pieces, part, &u, &end);) run_group(j, &w, u);
     }
     if (j->operands.pairs) j->operands.pairs->end();

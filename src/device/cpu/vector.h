@@ -80,10 +80,10 @@ typedef struct cpu_vectors {
     void (*round_f16)(float *x, int64_t n); /* to the nearest fp16, kept as fp32 */
     void (*transpose)(float *restrict d, int64_t ldd, const float *restrict x, int64_t ldx, int64_t rows,
         int64_t columns); /* d[j, i] = x[i, j] */
-    /* c [m, n] (+)= a [m, k] b [k, n], element (i, p) of a at a[i * am + p * ak], b and c packed; m a multiple of 4, n
-     * of 16. */
+    /* c [m, n] (+)= a [m, k] b [k, n], element (i, p) of a at a[i * am + p * ak], rows of b and c `ld` apart; m a
+     * multiple of 4, n of 16. */
     void (*product)(int64_t m, int64_t n, int64_t k, const float *a, int64_t am, int64_t ak, const float *b,
-        float *c, bool add);
+        float *c, int64_t ld, bool add);
     /* Columns of s [rows, 64] as softmax goes on: `highest` so far and `sum` of exponentials are updated, s becomes
      * exp(s - highest), factor exp(highest before - highest now). */
     void (*softmax_block)(float *restrict s, int64_t rows, float *restrict highest, float *restrict sum,
