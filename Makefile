@@ -1,5 +1,5 @@
 # The front door. Everything else is CMake: see CMakePresets.json.
-.PHONY: all build setup demo test bench compare modes install format lint clean
+.PHONY: all build program setup demo test bench compare modes install format lint clean
 PRESET ?= release
 PREFIX ?= /usr/local
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
@@ -10,10 +10,15 @@ build: setup
 	@cmake --preset $(PRESET) -Wno-dev >/dev/null
 	@cmake --build --preset $(PRESET) -j $(JOBS)
 
+# What people run, without the tests.
+program: setup
+	@cmake --preset $(PRESET) -Wno-dev >/dev/null
+	@cmake --build --preset $(PRESET) -j $(JOBS) --target anemone
+
 setup:
 	@scripts/setup
 
-demo: build
+demo: program
 	@scripts/demo build/$(PRESET)/anemone
 
 test: build
