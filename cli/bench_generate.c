@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/profile.h"
+#include "cli/spells.h"
 
 #include "anemone/generate.h"
 #include "base/clock.h"
@@ -11,6 +12,7 @@
 #include "base/gemv.h"
 #include "base/peak.h"
 #include "base/random.h"
+#include "measure/stats.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -26,7 +28,8 @@ typedef struct bench {
     double load_ms, first_ms;               /* weights; then the first call, in which things are made */
     double *prompt_ms, *token_ms;           /* [repeat], [repeat * tokens] */
     double matrix_bytes, position_bytes;    /* read for a token: weights; for every position before it */
-    double prompt_flops, peak, bandwidth;   /* of products; measured now */
+    double prompt_flops, peak;              /* of products; measured now */
+    spells spells;                          /* tokens in turns with reading */
     json_t *prompt_profile, *token_profile; /* NULL unless asked for */
 } bench;
 
@@ -36,6 +39,7 @@ static void free_bench(bench *b) {
     ane_device_close(b->device);
     free(b->ids);
     free(b->logits);
+    spells_end(&b->spells);
     free(b->prompt_ms);
     free(b->token_ms);
     json_decref(b->prompt_profile);
@@ -65,14 +69,12 @@ static void set_work(bench *b) {
                       2.0 * c->n_layers * n * n * c->n_heads * c->head_dim; /* half of all pairs, twice */
 }
 
-static void measure_machine(bench *b) {
+static void measure_peak(bench *b) {
     const ane_capabilities *c = ane_device_capabilities(b->device);
     bool bf16 = c->precision == ANE_BF16 || c->precision == ANE_INT8;
     /* The limit of fp32 is that of vectors: tiles may be faster. */
-    double peak = bf16 ? ane_peak_product_flops(true, c->threads) : ane_peak_flops(c->threads),
-           read = ane_peak_read_of(c->threads, (int64_t)b->matrix_bytes);
+    double peak = bf16 ? ane_peak_product_flops(true, c->threads) : ane_peak_flops(c->threads);
     if (peak > b->peak) b->peak = peak;
-    if (read > b->bandwidth) b->bandwidth = read;
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -118,6 +120,9 @@ static bool open_bench(const cli_args *args, bench *b, ane_error *e) {
     ane_rng rng = ane_rng_new(0, 0);
     for (size_t i = 0; i < positions; i++) b->ids[i] = (int32_t)ane_rng_below(&rng, (uint64_t)vocab);
     set_work(b);
+    if (!spells_begin(&b->spells, ane_device_capabilities(b->device)->threads, b->matrix_bytes,
+            b->repeat * ((b->tokens + SPELL_TOKENS - 1) / SPELL_TOKENS), e))
+        return false;
     double start = ane_clock_ms();
     b->decoder = ane_decoder_new(b->device, b->weights, (int32_t)positions, e);
     bool ok = b->decoder && ane_decoder_feed(b->decoder, b->prompt, b->ids, b->logits, e);
@@ -135,10 +140,14 @@ static bool run_prompt(bench *b, double *ms, ane_error *e) {
 }
 
 static bool run_tokens(bench *b, double *ms, ane_error *e) {
+    if (ms) spells_first(&b->spells);
     for (int32_t i = 0; i < b->tokens; i++) {
         double start = ane_clock_ms();
         if (!ane_decoder_feed(b->decoder, 1, &b->ids[b->prompt + i], b->logits, e)) return false;
-        if (ms) ms[i] = ane_clock_ms() - start;
+        if (!ms) continue;
+        ms[i] = ane_clock_ms() - start;
+        int32_t n = i % SPELL_TOKENS + 1;
+        if (n == SPELL_TOKENS || i + 1 == b->tokens) spells_add(&b->spells, &ms[i + 1 - n], n);
     }
     return true;
 }
@@ -164,7 +173,7 @@ static bool profile_all(bench *b, ane_error *e) {
 static bool run_all(bench *b, ane_error *e) {
     if (!run_prompt(b, NULL, e) || !run_tokens(b, NULL, e)) return false; /* in which passes are made */
     for (int32_t i = 0; i < b->repeat; i++) {
-        measure_machine(b);
+        measure_peak(b);
         if (!run_prompt(b, &b->prompt_ms[i], e) || !run_tokens(b, &b->token_ms[(ptrdiff_t)i * b->tokens], e))
             return false;
     }
@@ -181,6 +190,8 @@ static json_t *result(const cli_args *args, bench *b) {
     const ane_capabilities *c = ane_device_capabilities(b->device);
     json_t *prompt = cli_json_spread(b->prompt_ms, b->repeat),
            *token = cli_json_spread(b->token_ms, b->repeat * b->tokens);
+    double read = ane_stats_of(b->spells.rates, b->spells.n).median,
+           share = ane_stats_of(b->spells.shares, b->spells.n).median;
     double prompt_ms = median_of(prompt), token_ms = median_of(token),
            gbs = 1e-6 * b->matrix_bytes / token_ms, cache = b->position_bytes * (b->prompt + 0.5 * b->tokens),
            gflops = 1e-6 * b->prompt_flops / prompt_ms;
@@ -194,8 +205,8 @@ static json_t *result(const cli_args *args, bench *b) {
     } numbers[] = {{"prompt_tokens_per_second", 1e3 * b->prompt / prompt_ms}, {"prompt_gflops", gflops},
         {"peak_gflops", 1e-9 * b->peak}, {"prompt_of_peak", 1e9 * gflops / b->peak},
         {"tokens_per_second", 1e3 / token_ms}, {"weight_megabytes", 1e-6 * b->matrix_bytes},
-        {"weight_gbs", gbs}, {"cache_megabytes", 1e-6 * cache}, {"read_gbs", 1e-9 * b->bandwidth},
-        {"decode_of_bandwidth", 1e9 * gbs / b->bandwidth}};
+        {"weight_gbs", gbs}, {"cache_megabytes", 1e-6 * cache}, {"read_gbs", 1e-9 * read},
+        {"decode_of_bandwidth", share}};
     for (size_t i = 0; o && i < sizeof numbers / sizeof *numbers; i++)
         json_object_set_new(o, numbers[i].name, json_real(numbers[i].value));
     if (b->prompt_profile)
@@ -291,11 +302,9 @@ const cli_command cli_bench_generate = {
     .description =
         "Without options of its own, the benchmark's cases. With one of them (--model, --prompt, --tokens, "
         "--repeat, --profile), medians of one. Decoding is bound by reading every weight once for a token: "
-        "GB/s are of "
-        "weights alone (the "
-        "key "
-        "and value cache comes on top), beside what the same threads read of an array as large, measured "
-        "between the sequences. Operations of the "
+        "GB/s are of weights alone (the key and value cache comes on top). Before and behind every 8 tokens "
+        "the same threads read an array as large, in two ways, of which the better one counts; the "
+        "percentage is the median over these spells, each against what was read around it. Operations of the "
         "prompt are 2 per multiply-add of every product, attention to what is before a token included.",
     .options = options,
     .examples = (const char *const[]){"anemone bench generate --model stories110m --precision bf16",

@@ -33,6 +33,7 @@ typedef struct ane_gemv_narrow {
 typedef void ane_gemv_rows(
     const void *matrix, int64_t ld, const float *x, int64_t n, int64_t rows, float *out);
 enum { ANE_GEMV_FLOATS = ANE_GEMV_INT8 }; /* formats of numbers on their own */
+enum { ANE_GEMV_STREAMS = 4 };            /* rows that dots go through side by side */
 typedef struct ane_gemv_kernels {
     ane_gemv_rows
         *dots[ANE_GEMV_FLOATS]; /* out[i] = row i of the matrix times x[n]; rows are ld bytes apart */

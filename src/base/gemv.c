@@ -57,24 +57,43 @@ static const float *chunk_of_x(const gemv *v, int64_t begin, int64_t n, float *c
     return chunk;
 }
 
-/* A row of the part's first half beside one of its second: two streams from memory are faster than one. */
-static void rows_by_dots(void *context, int64_t begin, int64_t end) {
-    const gemv *v = context;
-    float chunk[CHUNK], sums[2];
-    int64_t step = v->x_stride == 1 ? v->k : CHUNK, half = (end - begin) / 2;
-    for (int64_t l = 0; l < v->k; l += step) {
-        int64_t n = v->k - l < step ? v->k - l : step;
+/* Rows (or panels of them) begin to end, as `streams` of `each` beside each other and what is left: several streams from
+ * memory are faster than one. `steps` is all of it. */
+typedef struct streams {
+    int64_t begin, end, each, steps;
+    int n;
+} streams;
+
+static streams streams_of(int64_t begin, int64_t end, int n) {
+    int64_t each = (end - begin) / n;
+    return (streams){begin, end, each, each + (end - begin) % n, n};
+}
+
+/* The first row of a step, and how many there are, `each` from each other. */
+static int64_t rows_of_step(const streams *s, int64_t step, int *n) {
+    *n = step < s->each ? s->n : 1;
+    return step < s->each ? s->begin + step : s->begin + s->n * s->each + step - s->each;
+}
+
+static void steps_by_dots(const gemv *v, const streams *s, int64_t from, int64_t to) {
+    float chunk[CHUNK], sums[ANE_GEMV_STREAMS];
+    int64_t width = v->x_stride == 1 ? v->k : CHUNK;
+    for (int64_t l = 0; l < v->k; l += width) {
+        int64_t n = v->k - l < width ? v->k - l : width;
         const float *x = chunk_of_x(v, l, n, chunk);
-        const char *m = (const char *)v->matrix + begin * v->row_bytes + l * (int64_t)sizeof(float);
-        for (int64_t i = 0; i < half; i++) {
-            v->kernels->dots[v->format](m + i * v->row_bytes, half * v->row_bytes, x, n, 2, sums);
-            finish(v, begin + i, sums[0], l == 0);
-            finish(v, begin + half + i, sums[1], l == 0);
+        const char *m = (const char *)v->matrix + l * (int64_t)sizeof(float);
+        for (int64_t i = from; i < to; i++) {
+            int rows;
+            int64_t row = rows_of_step(s, i, &rows);
+            v->kernels->dots[v->format](m + row * v->row_bytes, s->each * v->row_bytes, x, n, rows, sums);
+            for (int r = 0; r < rows; r++) finish(v, row + r * s->each, sums[r], l == 0);
         }
-        if (begin + 2 * half == end) continue;
-        v->kernels->dots[v->format](m + 2 * half * v->row_bytes, v->row_bytes, x, n, 1, sums);
-        finish(v, end - 1, sums[0], l == 0);
     }
+}
+
+static void rows_by_dots(void *context, int64_t begin, int64_t end) {
+    streams s = streams_of(begin, end, ANE_GEMV_STREAMS);
+    steps_by_dots(context, &s, 0, s.steps);
 }
 
 static void columns_by_axpy(void *context, int64_t begin, int64_t end) {
@@ -170,11 +189,12 @@ void ane_gemv_store(
         ane_parallel_for(rows, 1 + 32768 / (k + 1), threads, store_rows, &j);
 }
 
-/* Every thread's part of every product. */
+/* Every thread's share of every product, in pieces of so many steps one after the other. */
 typedef struct multiply_job {
     const ane_gemv *products;
-    int n, parts;
+    int n, shares, pieces; /* shares, pieces of each */
     kernels kernels;
+    ane_pieces queues;
 } multiply_job;
 
 /* A vector as int8 matrices want it, kept for the next product with the same. */
@@ -198,48 +218,89 @@ static void finish_panel(const gemv *v, int64_t panel, const float *sums, int64_
         finish(v, row + i, sums[i], l == 0);
 }
 
-/* Panels of an int8 matrix, in two streams as rows_by_dots has them. */
-static void int8_panels(const multiply_job *j, const gemv *v, int64_t begin, int64_t end, narrowed *x) {
+/* Panels of an int8 matrix, in two streams. */
+static void steps_by_panels(
+    const multiply_job *j, const gemv *v, const streams *s, int64_t from, int64_t to, narrowed *x) {
     float sums[2 * ANE_GEMV_PANEL];
-    int64_t half = (end - begin) / 2, apart = end - begin - half, bytes = int8_panel_bytes(v->k);
+    int64_t bytes = int8_panel_bytes(v->k);
     for (int64_t l = 0; l < v->k; l += ANE_NARROW) {
         int64_t n = v->k - l < ANE_NARROW ? v->k - l : ANE_NARROW;
         const ane_gemv_narrow *numbers = narrow(j->kernels.int8, x, v->x + l, n);
-        for (int64_t i = begin; i < begin + apart; i++) {
-            const void *panel = (const char *)v->matrix + i * bytes;
-            int both = i + apart < end ? 2 : 1;
-            j->kernels.int8->panels((const ane_gemv_panel *)panel + l / ANE_GEMV_GROUP,
-                apart * bytes / (int64_t)sizeof(ane_gemv_panel), numbers,
-                (n + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP, both, sums);
-            finish_panel(v, i, sums, l);
-            if (both == 2) finish_panel(v, i + apart, sums + ANE_GEMV_PANEL, l);
+        for (int64_t i = from; i < to; i++) {
+            int panels;
+            int64_t panel = rows_of_step(s, i, &panels);
+            const void *at = (const char *)v->matrix + panel * bytes;
+            j->kernels.int8->panels((const ane_gemv_panel *)at + l / ANE_GEMV_GROUP,
+                s->each * bytes / (int64_t)sizeof(ane_gemv_panel), numbers,
+                (n + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP, panels, sums);
+            for (int p = 0; p < panels; p++)
+                finish_panel(v, panel + p * s->each, sums + p * ANE_GEMV_PANEL, l);
         }
     }
 }
 
-static void multiply_parts(void *context, int64_t begin, int64_t end) {
-    const multiply_job *j = context;
+/* A thread's share of a product. */
+static streams share_of(const multiply_job *j, const ane_gemv *g, int64_t share) {
+    bool int8 = g->format == ANE_GEMV_INT8;
+    int64_t units = int8 ? panels_of(g->rows) : g->rows;
+    return streams_of(
+        units * share / j->shares, units * (share + 1) / j->shares, int8 ? 2 : ANE_GEMV_STREAMS);
+}
+
+/* Steps from to to of a share, counted through all products. */
+static void multiply_steps(const multiply_job *j, int64_t share, int64_t from, int64_t to, narrowed *x) {
+    int64_t before = 0;
+    for (int i = 0; i < j->n; i++) {
+        const ane_gemv *g = &j->products[i];
+        const gemv v = {j->kernels.floats, g->format, true, g->rows, g->k, g->matrix, g->x,
+            ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
+        streams s = share_of(j, g, share);
+        int64_t begin = from > before ? from - before : 0,
+                end = to - before < s.steps ? to - before : s.steps;
+        if (begin < end && g->format == ANE_GEMV_INT8)
+            steps_by_panels(j, &v, &s, begin, end, x);
+        else if (begin < end)
+            steps_by_dots(&v, &s, begin, end);
+        before += s.steps;
+    }
+}
+
+static void multiply_piece(const multiply_job *j, int64_t i, narrowed *x) {
+    int64_t share = i / j->pieces, piece = i % j->pieces, steps = 0;
+    for (int k = 0; k < j->n; k++) steps += share_of(j, &j->products[k], share).steps;
+    multiply_steps(j, share, steps * piece / j->pieces, steps * (piece + 1) / j->pieces, x);
+}
+
+static void multiply_pieces(void *context, int64_t begin, int64_t end) {
+    multiply_job *j = context;
     narrowed x;
     x.x = NULL, x.n = 0;
-    for (int64_t part = begin; part < end; part++)
-        for (int i = 0; i < j->n; i++) {
-            const ane_gemv *g = &j->products[i];
-            gemv v = {j->kernels.floats, g->format, true, g->rows, g->k, g->matrix, g->x,
-                ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
-            int64_t units = g->format == ANE_GEMV_INT8 ? panels_of(g->rows) : g->rows,
-                    first = units * part / j->parts, last = units * (part + 1) / j->parts;
-            if (g->format == ANE_GEMV_INT8)
-                int8_panels(j, &v, first, last, &x);
-            else
-                rows_by_dots(&v, first, last);
-        }
+    for (int64_t share = begin, first, last; share < end; share++)
+        while (ane_pieces_next(&j->queues, share, &first, &last)) multiply_piece(j, first, &x);
+}
+
+/* Pieces so large that a thread which has none left waits a few microseconds for the others at most; one of int8, for which
+ * the vector must be prepared. */
+static int pieces_of(const ane_gemv *products, int n, int shares) {
+    enum { PIECE_BYTES = 64 << 10, MOST_PIECES = 32 };
+    int64_t bytes = 0;
+    for (int i = 0; i < n; i++) {
+        if (products[i].format == ANE_GEMV_INT8) return 1;
+        bytes += ane_gemv_bytes(products[i].format, products[i].rows, products[i].k);
+    }
+    int64_t pieces = bytes / shares / PIECE_BYTES;
+    return pieces < 1 ? 1 : pieces > MOST_PIECES ? MOST_PIECES : (int)pieces;
 }
 
 void ane_gemv_multiply(const ane_gemv *products, int n, const char *vectors, int threads) {
     double work = 0;
     for (int i = 0; i < n; i++) work += (double)products[i].rows * (double)products[i].k;
-    multiply_job j = {products, n, work < 32768 ? 1 : threads, kernels_of(vectors)};
-    ane_parallel_for(j.parts, 1, threads, multiply_parts, &j);
+    int shares = work < 32768 || threads < 1 ? 1 : threads;
+    multiply_job j;
+    j.products = products, j.n = n, j.shares = shares, j.pieces = pieces_of(products, n, shares);
+    j.kernels = kernels_of(vectors);
+    ane_pieces_start(&j.queues, (int64_t)shares * j.pieces, 1, shares);
+    ane_parallel_for(shares, 1, shares, multiply_pieces, &j);
 }
 
 void ane_gemv_dots(ane_gemv_format format, const void *matrix, int64_t row_bytes, int64_t rows, int64_t n,

@@ -1,4 +1,4 @@
-#include "base/parallel.h"
+#include "base/team.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -13,68 +13,42 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Part `i` of `parts`: whole grains, spread evenly. */
-static void part_bounds(int64_t n, int64_t grain, int64_t parts, int64_t i, int64_t *begin, int64_t *end) {
-    int64_t grains = (n + grain - 1) / grain;
-    *begin = grains * i / parts * grain;
-    *end = grains * (i + 1) / parts * grain;
-    if (*end > n) *end = n;
-}
-
 #if !defined(_OPENMP)
-typedef struct job {
-    int64_t n, grain, parts;
-    ane_range_fn *body;
-    void *context;
-} job;
-
-static pthread_key_t nested_key;
-static pthread_once_t nested_once = PTHREAD_ONCE_INIT;
-
-static void make_nested_key(void) {
-    pthread_key_create(&nested_key, NULL);
-}
-
-static void run_part(void *argument, size_t i) {
-    const job *j = argument;
-    int64_t begin, end;
-    part_bounds(j->n, j->grain, j->parts, (int64_t)i, &begin, &end);
-    pthread_setspecific(nested_key, argument);
-    if (begin < end) j->body(j->context, begin, end);
-    pthread_setspecific(nested_key, NULL);
-}
-
 #if defined(__APPLE__)
-static void run_beside(job *j) {
-    dispatch_apply_f((size_t)j->parts, DISPATCH_APPLY_AUTO, j, run_part);
+static void run_part(void *loop, size_t i) {
+    ane_loop_run_nested(loop, (int64_t)i);
+}
+
+static void run_beside(ane_loop *l) {
+    dispatch_apply_f((size_t)l->parts, DISPATCH_APPLY_AUTO, l, run_part);
 }
 #else
 enum { MOST_THREADS = 256 };
 
 typedef struct worker {
-    const job *j;
-    size_t part;
+    const ane_loop *loop;
+    int64_t part;
 } worker;
 
 static void *run_worker(void *argument) {
-    worker *w = argument;
-    run_part((void *)w->j, w->part);
+    const worker *w = argument;
+    ane_loop_run_nested(w->loop, w->part);
     return NULL;
 }
 
 /* One thread for each part but the first; a part that gets no thread runs here. */
-static void run_beside(job *j) {
+static void run_beside(const ane_loop *l) {
     pthread_t threads[MOST_THREADS];
     worker workers[MOST_THREADS];
     bool runs[MOST_THREADS] = {false};
-    size_t parts = (size_t)j->parts, threaded = parts < MOST_THREADS ? parts : MOST_THREADS;
-    for (size_t i = 1; i < threaded; i++) {
-        workers[i] = (worker){j, i};
+    int64_t threaded = l->parts < MOST_THREADS ? l->parts : MOST_THREADS;
+    for (int64_t i = 1; i < threaded; i++) {
+        workers[i] = (worker){l, i};
         runs[i] = pthread_create(&threads[i], NULL, run_worker, &workers[i]) == 0;
     }
-    for (size_t i = 0; i < parts; i++)
-        if (i >= threaded || !runs[i]) run_part(j, i);
-    for (size_t i = 1; i < threaded; i++)
+    for (int64_t i = 0; i < l->parts; i++)
+        if (i >= threaded || !runs[i]) ane_loop_run_nested(l, i);
+    for (int64_t i = 1; i < threaded; i++)
         if (runs[i]) pthread_join(threads[i], NULL);
 }
 #endif
@@ -84,31 +58,22 @@ void ane_parallel_for(int64_t n, int64_t grain, int threads, ane_range_fn *body,
     if (n <= 0) return;
     if (grain < 1) grain = 1;
     int64_t grains = (n + grain - 1) / grain, parts = threads < grains ? threads : grains;
+    ane_loop loop = {n, grain, parts < 1 ? 1 : parts, body, context};
+    if (parts > 1 && ane_team_run(&loop)) return;
 #if defined(_OPENMP)
     if (parts > 1 && !omp_in_parallel()) {
 #pragma omp parallel for num_threads((int)parts) schedule(static, 1)
-        for (int64_t i = 0; i < parts; i++) {
-            int64_t begin, end;
-            part_bounds(n, grain, parts, i, &begin, &end);
-            if (begin < end) body(context, begin, end);
-        }
+        for (int64_t i = 0; i < parts; i++) ane_loop_run(&loop, i);
         return;
     }
 #else
-    pthread_once(&nested_once, make_nested_key);
-    if (parts > 1 && !pthread_getspecific(nested_key)) {
-        job j = {n, grain, parts, body, context};
-        run_beside(&j);
+    if (parts > 1 && !ane_loop_is_nested()) {
+        run_beside(&loop);
         return;
     }
 #endif
     /* The same parts as beside each other, so that a body that works part by part gives the same bits. */
-    for (int64_t i = 0; i < parts; i++) {
-        int64_t begin, end;
-        part_bounds(n, grain, parts, i, &begin, &end);
-        if (begin < end) body(context, begin, end);
-    }
-    if (parts < 1) body(context, 0, n);
+    for (int64_t i = 0; i < loop.parts; i++) ane_loop_run(&loop, i);
 }
 
 /* ---- piece by piece ------------------------------------------------------------------------------------ */

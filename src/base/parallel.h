@@ -33,6 +33,13 @@ void ane_pieces_start(ane_pieces *p, int64_t n, int64_t piece, int parts);
 /* The next piece for a part; false when there is none left in any. */
 bool ane_pieces_next(ane_pieces *p, int64_t part, int64_t *begin, int64_t *end);
 
+/* Run body(context) in the calling thread while the others of `threads` stand by for loops that it starts: one of at most so
+ * many parts then begins and ends in less than a microsecond. For many short loops with little between them: who stands
+ * by watches for 0.1 ms, then sleeps. Other parallel work (a library's) runs on one thread meanwhile. Nothing is
+ * gathered within a loop, or within another such call. */
+typedef void ane_held_fn(void *context);
+void ane_parallel_hold(int threads, ane_held_fn *body, void *context);
+
 /* Cores this process may use, as they were when it was first asked. */
 int ane_cpu_count(void);
 

@@ -21,8 +21,16 @@ double ane_peak_product_flops(bool bf16, int threads);
 double ane_peak_bandwidth(int threads);
 /* Bytes a second that `threads` threads read from memory; about 20 ms. 0: no memory to measure with. */
 double ane_peak_read(int threads);
-/* The same of so many bytes again and again, of which a cache may hold a part. */
-double ane_peak_read_of(int threads, int64_t bytes);
+
+/* An array as large as wished, in huge pages as weights lie, to be read again and again, of which a cache may hold a part. NULL:
+ * no memory. */
+typedef struct ane_reader ane_reader;
+ane_reader *ane_reader_new(int threads, int64_t bytes);
+void ane_reader_free(ane_reader *r);
+/* Read it once: bytes a second. Ways, as plain as they can be: four streams for each thread; two, asking for memory 1 KiB
+ * ahead. Which one is faster depends on how fast memory is. */
+enum { ANE_READER_WAYS = 2 };
+double ane_reader_pass(ane_reader *r, int way);
 /* The vector instructions that it was measured with: "AVX-512", "AVX2", "NEON", "plain C". */
 const char *ane_peak_vectors(void);
 

@@ -8,6 +8,7 @@
  * Where compiling takes a moment (a device that fuses attention: the CPU), the cache grows in steps with the sequence, so
  * that attention reads little that is not there yet; parts are as long as the prompt needs, and its first part knows no
  * cache at all. Elsewhere two passes are compiled once for all positions. */
+#include "base/parallel.h"
 #include "model/decoder_pass.h"
 #include "model/host.h"
 
@@ -222,12 +223,34 @@ static bool check_feed(const ane_decoder *d, int32_t n, const int32_t *tokens, a
     return true;
 }
 
+/* A part of what is fed through its pass; logits behind it, or NULL. */
+typedef struct part {
+    ane_decoder *decoder;
+    const ane_pass *pass;
+    int32_t n;
+    const int32_t *tokens;
+    float *logits;
+    ane_error *e;
+    bool ok;
+} part;
+
+static void run_part(void *context) {
+    part *p = context;
+    p->ok = append(p->decoder, p->pass, p->n, p->tokens, p->e) &&
+            (!p->logits || finish(p->decoder, p->pass, p->n - 1, p->logits, p->e));
+}
+
 bool ane_decoder_feed(ane_decoder *d, int32_t n, const int32_t *tokens, float *logits, ane_error *e) {
     if (!check_feed(d, n, tokens, e)) return false;
     for (int32_t at = 0, take; at < n; at += take) {
-        const ane_pass *p = pass_for(d, n - at, &take, e);
-        if (!p || !append(d, p, take, tokens + at, e)) return false;
-        if (at + take == n) return finish(d, p, take - 1, logits, e);
+        const ane_pass *pass = pass_for(d, n - at, &take, e);
+        if (!pass) return false;
+        part p = {d, pass, take, tokens + at, at + take == n ? logits : NULL, e, false};
+        if (d->grows && pass->tokens == 1) /* some hundred short steps, none of them a library's */
+            ane_parallel_hold(d->threads, run_part, &p);
+        else
+            run_part(&p);
+        if (!p.ok) return false;
     }
     return true;
 }

@@ -7,6 +7,7 @@
 #include <sched.h>
 #endif
 #include <stdlib.h>
+#include <time.h>
 
 enum { MOST = 64 };
 
@@ -102,9 +103,109 @@ static void test_parts_take_from_each_other(void **state) {
     assert_int_equal(n, 300);
 }
 
+/* ---- threads that stand by ---------------------------------------------------------------------------------------- */
+
+enum { NUMBERS = 1000, LOOPS = 500 };
+
+typedef struct held {
+    int threads, n, loops, pause_every;
+    int counts[NUMBERS]; /* how often each was visited */
+    int parts;           /* of the last loop */
+    int inner;           /* visits by a loop within the loop */
+} held;
+
+static void count_visits(void *context, int64_t begin, int64_t end) {
+    held *h = context;
+    __atomic_fetch_add(&h->parts, 1, __ATOMIC_RELAXED);
+    for (int64_t i = begin; i < end; i++) h->counts[i]++;
+}
+
+static void run_loops(void *context) {
+    held *h = context;
+    for (int i = 0; i < h->loops; i++) {
+        h->parts = 0;
+        ane_parallel_for(h->n, 1, h->threads, count_visits, h);
+        if (h->pause_every && i % h->pause_every == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 400000}, NULL); /* who stands by goes to sleep */
+    }
+}
+
+static void expect_visits(const held *h, int times) {
+    for (int i = 0; i < NUMBERS; i++) assert_int_equal(h->counts[i], i < h->n ? times : 0);
+}
+
+static void test_loops_of_a_held_team(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 5; threads++)
+        for (int n = 1; n <= NUMBERS; n = 7 * n + 1) {
+            held h = {.threads = threads, .n = n, .loops = LOOPS / 10};
+            ane_parallel_hold(threads, run_loops, &h);
+            expect_visits(&h, LOOPS / 10);
+            assert_int_equal(h.parts, threads < n ? threads : n);
+        }
+}
+
+static void test_a_team_that_fell_asleep(void **state) {
+    (void)state;
+    held h = {.threads = 3, .n = NUMBERS, .loops = LOOPS, .pause_every = 50};
+    ane_parallel_hold(3, run_loops, &h);
+    expect_visits(&h, LOOPS);
+}
+
+static void test_more_parts_than_the_team_has(void **state) {
+    (void)state;
+    held h = {.threads = 7, .n = NUMBERS, .loops = 3};
+    ane_parallel_hold(2, run_loops, &h);
+    expect_visits(&h, 3);
+    assert_int_equal(h.parts, 7);
+}
+
+static void hold_again(void *context) {
+    ane_parallel_hold(2, run_loops, context);
+    run_loops(context); /* the outer team is still there */
+}
+
+static void test_holding_twice_is_holding_once(void **state) {
+    (void)state;
+    held h = {.threads = 2, .n = NUMBERS, .loops = 5};
+    ane_parallel_hold(2, hold_again, &h);
+    expect_visits(&h, 10);
+    run_loops(&h); /* and without one */
+    expect_visits(&h, 15);
+}
+
+static void count_inner(void *context, int64_t begin, int64_t end) {
+    __atomic_fetch_add(&((held *)context)->inner, (int)(end - begin), __ATOMIC_RELAXED);
+}
+
+static void visit_in_loops(void *context, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) ane_parallel_for(10, 1, 2, count_inner, context);
+}
+
+static void loop_in_a_loop(void *context) {
+    ane_parallel_for(NUMBERS, 1, 2, visit_in_loops, context);
+}
+
+static void hold_in_a_part(void *context, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) ane_parallel_hold(2, loop_in_a_loop, context);
+}
+
+static void test_loops_within_loops_run_serially(void **state) {
+    (void)state;
+    held h = {0};
+    ane_parallel_hold(2, loop_in_a_loop, &h);
+    assert_int_equal(h.inner, 10 * NUMBERS);
+    ane_parallel_for(3, 1, 2, hold_in_a_part, &h);
+    assert_int_equal(h.inner, 4 * 10 * NUMBERS);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_few_threads_stay_free),
         cmocka_unit_test(test_environment_comes_first), cmocka_unit_test(test_each_thread_has_its_core),
-        cmocka_unit_test(test_pieces_cover_all_once), cmocka_unit_test(test_parts_take_from_each_other)};
+        cmocka_unit_test(test_pieces_cover_all_once), cmocka_unit_test(test_parts_take_from_each_other),
+        cmocka_unit_test(test_loops_of_a_held_team), cmocka_unit_test(test_a_team_that_fell_asleep),
+        cmocka_unit_test(test_more_parts_than_the_team_has),
+        cmocka_unit_test(test_holding_twice_is_holding_once),
+        cmocka_unit_test(test_loops_within_loops_run_serially)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

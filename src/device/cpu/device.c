@@ -190,9 +190,10 @@ static ane_memory_stats memory(const ane_device *device) {
 
 /* ---- buffers ------------------------------------------------------------------------------------------- */
 
-/* Too small for huge pages of its own, large enough to be slow to read without. */
+/* Too small for huge pages of its own, large enough to be slow to read without: behind the weights of a token neither a small
+ * page's address nor the tables that tell it are in a cache any more. */
 static bool shares_pages(int64_t bytes) {
-    return bytes >= 256 << 10 && bytes < 2 << 20;
+    return bytes >= 32 << 10 && bytes < 2 << 20;
 }
 
 static ane_buffer *buffer_new(ane_device *device, const mil_type *type, ane_error *e) {

@@ -11,12 +11,12 @@ struct cpu_slab {
     struct cpu_slab *next;
 };
 
-enum { THINGS_PER_SLAB = 8, LARGEST_SLAB = 32 << 20, HUGE_PAGE = 2 << 20 };
+enum { THINGS_PER_SLAB = 8, LARGEST_SLAB = 32 << 20, HUGE_PAGE = 2 << 20, WORTH_ONE = 256 << 10 };
 
 static cpu_slab *new_slab(cpu_device *d, int64_t bytes) {
     int64_t size = THINGS_PER_SLAB * bytes < LARGEST_SLAB ? THINGS_PER_SLAB * bytes : LARGEST_SLAB;
     if (size < bytes) size = bytes;
-    if (size >= HUGE_PAGE) size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    if (size >= WORTH_ONE) size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     cpu_slab *s = malloc(sizeof *s);
     void *data = s ? ane_cpu_memory_new(d, size) : NULL;
     if (!data) {
