@@ -7,6 +7,7 @@
 #include "anemone/model.h"
 #include "base/file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What --to says, else what the output's name says. */
@@ -23,11 +24,27 @@ static bool find_format(const cli_args *args, const char *out, ane_weight_format
     return true;
 }
 
+/* Runs and checkpoints have a config.json or weights of their own, without which they cannot go on. */
+static bool check_place(const char *out, ane_error *e) {
+    static const char *const own[] = {"log.jsonl", "state.json"};
+    for (int i = 0; i < 2; i++) {
+        char *path = ane_join_path(out, own[i]);
+        bool there = path && ane_path_exists(path);
+        free(path);
+        if (!there) continue;
+        ane_fail(e, ANE_ERROR_ARGUMENT, out, "it is a %s: what is written there would spoil it",
+            i ? "checkpoint" : "run");
+        return ane_hint(e, "choose another folder for OUT");
+    }
+    return true;
+}
+
 static int run(const cli_args *args, ane_error *e) {
     const char *in = args->words[0], *out = args->words[1];
     ane_weight_format format;
     if (cli_is_program(in) || cli_is_program(out)) return cli_convert_program(args, e);
     if (!find_format(args, out, &format, e)) return CLI_USAGE;
+    if (!check_place(out, e)) return CLI_FAILED;
     ane_weights *w = ane_weights_load(in, e);
     if (!w) return CLI_FAILED;
     char count[32];

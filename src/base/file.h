@@ -30,6 +30,7 @@ ane_writer *ane_writer_open(const char *path, ane_error *e);
 void ane_writer_put(ane_writer *w, const void *data, size_t size);
 void ane_writer_printf(ane_writer *w, const char *format, ...) ANE_PRINTF(2, 3);
 uint64_t ane_writer_offset(const ane_writer *w);
+bool ane_writer_failed(const ane_writer *w); /* so far: what is put from now on is lost, commit() says why */
 /* Write over bytes put before: offset + size <= ane_writer_offset. */
 void ane_writer_patch(ane_writer *w, uint64_t offset, const void *data, size_t size);
 bool ane_writer_commit(ane_writer *w, ane_error *e);

@@ -140,6 +140,10 @@ uint64_t ane_writer_offset(const ane_writer *w) {
     return w->offset;
 }
 
+bool ane_writer_failed(const ane_writer *w) {
+    return w->error != 0;
+}
+
 void ane_writer_patch(ane_writer *w, uint64_t offset, const void *data, size_t size) {
     bool ok = w->error || (fseeko(w->file, (off_t)offset, SEEK_SET) == 0 &&
                               fwrite(data, 1, size, w->file) == size && fseeko(w->file, 0, SEEK_END) == 0);

@@ -235,7 +235,7 @@ bool ane_synth_stories(const char *path, uint64_t seed, int64_t bytes, double *e
     if (!w) return false;
     ane_rng rng = ane_rng_new(seed, 0);
     ane_story story;
-    while (ane_writer_offset(w) < (uint64_t)bytes) {
+    while (ane_writer_offset(w) < (uint64_t)bytes && !ane_writer_failed(w)) {
         ane_draw_story(ane_story_grammar(), &rng, &story);
         ane_writer_put(w, story.text, story.size);
     }

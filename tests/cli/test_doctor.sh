@@ -32,7 +32,7 @@ prints "emulated: chip M1, "
 shows "Which header does the compiler take?  *program(1.0) ios16"
 shows "In which order are several inputs and outputs bound?  *size"
 prints "reports: "
-prints "anemone will use: emulated Neural Engine of M1, weights packed"
+prints "anemone will use: emulated Neural Engine of M1, weights input"
 
 # the file is what is printed, and replaces what was there
 echo old >doctor.json

@@ -186,6 +186,8 @@ wait $pid
 [ $? -eq 130 ] || fail "convert: not ended by Ctrl-C"
 warns "finishing what is being written"
 cmp -s model.bin whole.bin || fail "convert: Ctrl-C cut the file short"
+fails 1 "it is a run" convert model.bin run
+fails 1 "it is a checkpoint" convert model.bin "run/checkpoints/$(ls run/checkpoints | head -n 1)"
 succeeds convert run half --dtype bf16
 [ "$(wc -c <half/model.safetensors)" -lt "$(wc -c <whole.safetensors)" ] || fail "bf16 is not smaller"
 succeeds generate --model half --prompt Once --tokens 4 --quiet

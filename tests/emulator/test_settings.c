@@ -71,6 +71,7 @@ static void test_chips_bring_quirks_that_settings_replace(void **state) {
     check_quirk("chip=m4max", "M4 Max", "min-surface", "49152");
     check_quirk("quirk=min-surface:none,chip=M4 Max", "M4 Max", "min-surface", "none");
     check_quirk("chip=M1", "M1", "dialects", "1.0/ios16");
+    check_quirk("chip=M1", "M1", "equal-sizes", "free");
     check_quirk(
         "chip=m5-max,quirk=dialects:1.3/ios18+1.0/ios16", "M5 Max", "dialects", "1.0/ios16+1.3/ios18");
     check_quirk("quirk=order:size,quirk=order:declared", "M4", "order", "declared");
