@@ -194,6 +194,24 @@ static bool append(ane_decoder *d, const ane_pass *p, int32_t n, const int32_t *
     return true;
 }
 
+typedef struct copy_job {
+    float *to;
+    const float *from;
+} copy_job;
+
+static void copy_part(void *context, int64_t begin, int64_t end) {
+    const copy_job *j = context;
+    memcpy(j->to + begin, j->from + begin, (size_t)(end - begin) * sizeof *j->to);
+}
+
+/* By all threads: each has made a part of them. */
+static bool read_logits(ane_decoder *d, float *logits, ane_error *e) {
+    copy_job j = {logits, ane_floats_open(d->logits, ANE_READ, d->staging, e)};
+    if (!j.from) return false;
+    ane_parallel_for(d->weights->config.vocab_size, 4096, d->threads, copy_part, &j);
+    return ane_floats_close(d->logits, ANE_READ, d->staging, e);
+}
+
 /* Logits after column `column` of a pass's result. */
 static bool finish(ane_decoder *d, const ane_pass *p, int32_t column, float *logits, ane_error *e) {
     const ane_model_config *c = &d->weights->config;
@@ -205,8 +223,7 @@ static bool finish(ane_decoder *d, const ane_pass *p, int32_t column, float *log
     for (int64_t i = 0; to && i < c->dim; i++)
         memcpy(to + (size_t)i * size, from + (size_t)(i * p->tokens + column) * size, size);
     bool ok = to && ane_buffer_unmap(d->last, e);
-    return ane_buffer_unmap(y, e) && ok && ane_stage_forward(d->head, 0, e) &&
-           ane_buffer_read_f32(d->logits, logits, c->vocab_size, e);
+    return ane_buffer_unmap(y, e) && ok && ane_stage_forward(d->head, 0, e) && read_logits(d, logits, e);
 }
 
 static bool check_feed(const ane_decoder *d, int32_t n, const int32_t *tokens, ane_error *e) {

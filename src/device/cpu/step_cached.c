@@ -72,7 +72,7 @@ static bool run_cached(const void *data, const cpu_run *r, ane_error *e) {
             "length is %.0f; the cache has %lld positions", past, (long long)c->room);
     job j = {c, r, (int64_t)past};
     int64_t heads = c->groups * c->group, each = 2 * (j.past + 1) * c->size;
-    ane_parallel_for(heads, 1 + 16384 / each, r->threads, run_heads, &j);
+    ane_parallel_pieces(heads, 1 + 16384 / each, r->threads, run_heads, &j);
     return true;
 }
 
