@@ -302,7 +302,8 @@ const cli_command cli_bench_gemm = {
         "Forward, the input's gradient and the weight's gradient (added to fp32) of every weight, with "
         "operands "
         "as they lie in memory. GFLOP/s are medians; the peak is measured beside each weight's three, in "
-        "registers: AMX's tiles where bf16 has them. More than four threads pack the right operand first, for "
+        "registers: AMX's tiles where bf16 has them. More than four threads pack the right operand first, "
+        "for "
         "all products of one input: told in percent of the product's time. Fewer pack it within that time.",
     .options = options,
     .examples = (const char *const[]){"anemone bench gemm --model stories110m --columns 256",

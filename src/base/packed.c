@@ -15,7 +15,6 @@ static int64_t round_up(int64_t x, int64_t step) {
     return (x + step - 1) / step * step;
 }
 
-
 /* ---- kernels ------------------------------------------------------------------------------------------- */
 
 #if defined(ANEMONE_X86_VECTORS)
@@ -166,10 +165,11 @@ typedef struct part {
 /* Where the panel of A from `row` and the k-th number of the part on lies in its strip. */
 static int64_t panel_at(const ane_packed_product *p, const part *s, int64_t row, int64_t k) {
     const ane_packed_kernel *kernel = p->kernel;
-    if (is_along(p) && kernel->row_bytes) /* a single panel of rows */
-        return k / s->k_inner * kernel->rows * kernel->row_bytes;
-    int64_t element = (int64_t)kernel->rows * kernel->bytes, panel = round_up(s->k, kernel->k_step) * element;
-    return (row - s->row) / kernel->rows * panel + k * element;
+    int64_t panels = (row - s->row) / kernel->rows;
+    if (is_along(p) && kernel->row_bytes)
+        return (panels * ane_panels_in(s->k, s->k_inner) + k / s->k_inner) * kernel->rows * kernel->row_bytes;
+    int64_t element = (int64_t)kernel->rows * kernel->bytes;
+    return panels * round_up(s->k, kernel->k_step) * element + k * element;
 }
 
 /* A block whose products are complete with these: what it becomes is squared and added up on the way. Returns the sum. */
@@ -262,9 +262,40 @@ static void multiply_shares(void *context, int64_t begin, int64_t end) {
     if (p->kernel->end) p->kernel->end();
 }
 
+/* What is not told, and what cannot be. */
+static ane_packed_product settled(const ane_packed_product *given) {
+    ane_packed_product p = *given;
+    if (p.squares_pitch == 0) p.squares_pitch = ane_panels_in(p.n, p.kernel->columns);
+    if (p.store == ANE_STREAM && ((uintptr_t)p.c % 64 != 0 || p.ldc % 16 != 0)) p.store = ANE_PUT;
+    return p;
+}
+
 void ane_packed_run(const ane_packed_product *p, int threads) {
-    shares s = {*p, threads};
-    if (p->squares_pitch == 0) s.p.squares_pitch = ane_panels_in(p->n, p->kernel->columns);
-    if (p->store == ANE_STREAM && ((uintptr_t)p->c % 64 != 0 || p->ldc % 16 != 0)) s.p.store = ANE_PUT;
+    shares s = {settled(p), threads};
     ane_parallel_for(threads, 1, threads, multiply_shares, &s);
+}
+
+/* ---- all of A packed --------------------------------------------------------------------------------------- */
+
+static part all_of(const ane_packed_product *p) {
+    return (part){0, p->n, 0, p->k, 0, p->m, p->k};
+}
+
+int64_t ane_packed_left_bytes(const ane_packed_product *p) {
+    const part s = all_of(p);
+    return panel_at(p, &s, round_up(p->m, p->kernel->rows), 0);
+}
+
+void ane_packed_pack_left(const ane_packed_product *p, void *to) {
+    const part s = all_of(p);
+    pack_strip(p, &s, to);
+}
+
+void ane_packed_run_left(const ane_packed_product *given, const void *a) {
+    ane_packed_product p = settled(given);
+    const part s = all_of(&p);
+    if (p.kernel->begin) p.kernel->begin();
+    for (int64_t row = 0; row < p.m; row += p.kernel->rows)
+        row_of_blocks(&p, &s, row, 0, p.k, (const char *)a + panel_at(&p, &s, row, 0));
+    if (p.kernel->end) p.kernel->end();
 }

@@ -35,7 +35,7 @@ typedef struct ane_packed_kernel {
     int k_square;         /* what is packed at a time when it is, a multiple of k_step */
     int n_chunk;          /* columns of C that are worked on together */
     int b_bytes;          /* of B that are: they stay in the second cache */
-    int slab;             /* numbers along k of a slab of B, for few rows of A */
+    int slab;             /* numbers along k of a slab, for few rows of A: no more than k_across */
     int row_bytes; /* panels of A that lie along k stay rows, this far apart; 0: they lie as those across do */
     /* One panel: element (i, l) is x[i * stride + l * k_stride], i < n <= rows (or columns), l < k. One of the strides
      * is 1. */
@@ -84,14 +84,15 @@ void ane_packed_run(const ane_packed_product *p, int threads);
 
 /* ---- a slab of B at a time (packed_slabs.c) --------------------------------------------------------------------------
  *
- * The same from B as it lies (p->b does not count), a slab at a time: some columns and numbers along k that stay in the
- * second cache, packed right before they are multiplied. */
+ * The same from B as it lies (p->b does not count), some numbers along k at a time: of these every thread packs a slab of
+ * B, or of A, whichever takes less, that stays in its second cache, and multiplies it with pieces of the other. A thread
+ * that is done with its pieces takes some of the others': cores are never equally fast. */
 
 /* Few threads pack what they need of B each for itself: what another core has packed comes from there so slowly that packing
  * B once for all products that read it takes longer than packing it for each. */
 bool ane_packed_in_slabs(int threads);
 
-/* Bytes that p needs for slabs; aligned to 64. */
+/* Bytes that p needs for slabs (its addresses do not count); aligned to 64. */
 int64_t ane_packed_slab_bytes(const ane_packed_product *p, int threads);
 void ane_packed_run_slabs(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads);
 

@@ -21,6 +21,11 @@ static inline int64_t ane_panels_in(int64_t n, int64_t panel) {
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
     const void *b, int64_t k, float *c, int64_t ldc, bool add);
 
+/* All of A packed, for p->k numbers that no kernel cuts (ane_packed_kernel.slab), and the product of it with packed B. */
+int64_t ane_packed_left_bytes(const ane_packed_product *p);
+void ane_packed_pack_left(const ane_packed_product *p, void *to);
+void ane_packed_run_left(const ane_packed_product *p, const void *a);
+
 /* packed_small_avx512bf16.c: up to 32 rows of k numbers, `ld` apart, as tiles [k / 32][32 rows][32]; 0 beyond. */
 void ane_packed_tiles_of_bf16(char *to, const uint16_t *rows, int64_t ld, int64_t n, int64_t k);
 /* The same of 16 rows of an int8 matrix (gemm_impl.h; NULL: of zeros), the next 16 of which lie 1 KiB behind them. */

@@ -122,8 +122,7 @@ static void multiply_packed(const ane_product *p, bool add, const float *left, c
     if (ane_packed_in_slabs(p->threads)) {
         ane_packed_run_slabs(&product, &b, p->packed, p->threads);
     } else {
-        if (!p->right_is_packed)
-            ane_packed_pack(p->kernel, p->packed, &b, product.n, product.k, p->threads);
+        if (!p->right_is_packed) ane_packed_pack(p->kernel, p->packed, &b, product.n, product.k, p->threads);
         ane_packed_run(&product, p->threads);
     }
     if (!p->blocks || !p->squares) return;

@@ -193,7 +193,7 @@ static void test_slabs(void **state) {
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
         const ane_packed_kernel *kernel = ane_packed_kernel_find(kernels[i].bf16, kernels[i].name);
         if (!kernel) continue;
-        ane_packed_product p = {.kernel = kernel, .m = 40, .n = 40, .k = 900};
+        ane_packed_product p = {.kernel = kernel, .m = 40, .n = 40, .k = 900, .a = {NULL, 900, 1}};
         assert_true(ane_packed_slab_bytes(&p, 5) < ane_packed_bytes(kernel, 40, 900));
         assert_true(ane_packed_slab_bytes(&p, 2) == 2 * ane_packed_slab_bytes(&p, 5));
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)

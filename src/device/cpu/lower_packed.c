@@ -69,7 +69,11 @@ static bool give_to_library(cpu_node *product, const cpu_node *pack) {
 }
 
 static ane_packed_product product_of(const cpu_gemm *g) {
-    return (ane_packed_product){.kernel = g->packed, .m = g->g.m, .n = g->g.n, .k = g->g.k};
+    return (ane_packed_product){.kernel = g->packed,
+        .m = g->g.m,
+        .n = g->g.n,
+        .k = g->g.k,
+        .a = {NULL, g->g.transpose_a ? 1 : g->g.lda, g->g.transpose_a ? g->g.lda : 1}};
 }
 
 /* Let a product pack a slab at a time, into what is needed of the room that the whole would have taken: many threads only
