@@ -43,9 +43,9 @@ static double better_way(const spells *s) {
 void spells_add(spells *s, const double *ms, int n) {
     double times[SPELL_TOKENS];
     for (int way = 0; way < ANE_READER_WAYS; way++) /* what was behind is before the next */
-        memcpy(s->before[way], s->before[way] + SPELL_READS, SPELL_READS * sizeof(double));
+        for (int i = 0; i < SPELL_READS; i++) s->before[way][i] = s->before[way][SPELL_READS + i];
     read_all(s, SPELL_READS);
-    memcpy(times, ms, (size_t)n * sizeof *times);
+    memcpy(times, ms, (size_t)n * sizeof *times); /* sorted there */
     double rate = better_way(s);
     s->rates[s->n] = rate;
     s->shares[s->n++] = 1e3 * s->bytes / ane_stats_of(times, n).median / rate;

@@ -208,6 +208,44 @@ static void test_gemv_stored(void **state) {
     assert_int_equal(ane_gemv_bytes(ANE_GEMV_BF16, 17, 65), 17 * 65 * 2);
 }
 
+typedef struct several {
+    ane_gemv products[3];
+    int threads;
+} several;
+
+static void multiply_several(void *context) {
+    const several *s = context;
+    ane_gemv_multiply(s->products, 3, NULL, s->threads);
+}
+
+/* Several products in pieces, which any thread may take: the same bits from any number of threads, gathered or not. */
+static void test_gemv_pieces(void **state) {
+    (void)state;
+    enum { K = 768, ROWS = 301, ALL = 3 * ROWS };
+    ane_rng rng = ane_rng_new(8, 0);
+    float *m = filled(&rng, (int64_t)ALL * K), *x = filled(&rng, K), first[ALL], y[ALL];
+    for (ane_gemv_format f = 0; f < ANE_GEMV_FORMATS; f++) {
+        int64_t bytes = ane_gemv_bytes(f, ROWS, K);
+        char *stored = malloc(3 * (size_t)bytes);
+        several s = {.threads = 1};
+        for (int i = 0; i < 3; i++) {
+            ane_gemv_store(f, stored + i * bytes, m + (ptrdiff_t)i * ROWS * K, ROWS, K, 1);
+            s.products[i] =
+                (ane_gemv){f, false, stored + i * bytes, ROWS, K, x, first + (ptrdiff_t)i * ROWS, 1};
+        }
+        multiply_several(&s);
+        for (int i = 0; i < 3; i++) s.products[i].y = y + (ptrdiff_t)i * ROWS;
+        for (s.threads = 1; s.threads <= 5; s.threads++)
+            for (int held = 0; held < 2; held++) {
+                for (int i = 0; i < ALL; i++) y[i] = NAN;
+                held ? ane_parallel_hold(s.threads, multiply_several, &s) : multiply_several(&s);
+                assert_memory_equal(y, first, sizeof y);
+            }
+        free(stored);
+    }
+    free(m), free(x);
+}
+
 /* What is not finite stays so, and long rows go through in pieces. */
 static void test_gemv_int8_extremes(void **state) {
     (void)state;
@@ -280,6 +318,7 @@ int main(void) {
         cmocka_unit_test(test_inside_parallel_for),
         cmocka_unit_test(test_gemv_axpy),
         cmocka_unit_test(test_gemv_stored),
+        cmocka_unit_test(test_gemv_pieces),
         cmocka_unit_test(test_gemv_int8_extremes),
         cmocka_unit_test(test_gemv_short_rows),
     };
