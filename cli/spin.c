@@ -12,7 +12,7 @@ void cli_spin_briefly(char **argv) {
     ane_error ignored = {0};
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || !cli_own_path(path, sizeof path, &ignored))
         return;
-    if (setenv("GOMP_SPINCOUNT", "2000", 1) == 0) execv(path, argv);
+    if (setenv("GOMP_SPINCOUNT", "20000", 1) == 0) execv(path, argv);
 }
 #else
 void cli_spin_briefly(char **argv) {
