@@ -138,6 +138,20 @@ static void search_back(network *n) {
     }
 }
 
+/* What to keep of v: rather a value than a reshaped view of it, rather a product as it comes than its transpose (unless that
+ * is an output anyway). */
+static mil_value kept_form(const network *n, mil_value v) {
+    const mil_function *f = n->g->f;
+    bool is_output = n->g->is_output[v];
+    v = mil_grad_same_memory(f, v);
+    if (is_output || n->g->is_output[v]) return v;
+    mil_value from = v;
+    while (f->values[from].op != MIL_NONE && f->ops[f->values[from].op].opcode == MIL_OP_TRANSPOSE)
+        from = mil_grad_same_memory(f, mil_arg_value(&f->ops[f->values[from].op], "x"));
+    bool computed = f->values[from].op != MIL_NONE && !is_repeatable(n, &f->ops[f->values[from].op]);
+    return computed ? from : v;
+}
+
 bool mil_grad_choose_taps(mil_grad_state *g, bool cheap, ane_error *e) {
     const mil_function *f = g->f;
     network n = {.g = g, .cheap = cheap, .n_nodes = 2 * f->n_values + 2};
@@ -157,6 +171,6 @@ bool mil_grad_choose_taps(mil_grad_state *g, bool cheap, ane_error *e) {
     search_back(&n);
     for (mil_value v = 0; v < f->n_values; v++)
         if (n.involved[v] && n.through[(size_t)v * 2] < 0 && n.through[(size_t)v * 2 + 1] >= 0)
-            g->kept[mil_grad_same_memory(f, v)] = true; /* rather a value than a reshaped view of it */
+            g->kept[kept_form(&n, v)] = true;
     return true;
 }

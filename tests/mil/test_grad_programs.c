@@ -144,6 +144,30 @@ static void test_output_is_no_tap(void **state) {
     mil_program_free(p);
 }
 
+/* A product is kept as it comes, not turned: its transpose costs a copy, doing it again mostly nothing. Where the transpose is
+ * an output anyway nothing is kept. */
+static void test_product_is_kept_as_it_comes(void **state) {
+    (void)state;
+    for (int is_output = 0; is_output < 2; is_output++) {
+        ane_error e = {0};
+        mil_program *p = mil_program_new(MIL_IOS18, &e);
+        mil_function *f = mil_function_new(p, "main");
+        mil_value x = mil_input(f, "x", T(2, 3, 4)), w = mil_input(f, "w", T(2, 4, 5));
+        mil_value product = mil_name(f, mil_matmul(f, x, w, false, false), "product");
+        mil_value turned = mil_name(f, mil_transpose(f, product, I(0, 2, 1)), "turned");
+        mil_output(f, "y", mil_mul(f, turned, turned));
+        if (is_output) mil_output(f, "t", turned);
+        const char *wrt[] = {"x"};
+        mil_gradient *g =
+            mil_differentiate(f, &(mil_grad_options){.n_wrt = 1, .wrt = wrt, .recompute_cheap = true}, &e);
+        assert_ok(g, &e);
+        assert_int_equal(g->n_taps, is_output ? 0 : 1);
+        if (!is_output) assert_true(has_tap(g, "product"));
+        mil_gradient_free(g);
+        mil_program_free(p);
+    }
+}
+
 /* A constant that only a blob file holds stays one in backward; a loaded one has its value there too. */
 static void test_blob_constant(void **state) {
     (void)state;
@@ -348,7 +372,8 @@ static void test_wrt(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {TEST(mlp), TEST(tied), TEST(unused), TEST(sum_of_broadcast),
-        TEST(names), TEST(output_is_no_tap), TEST(constexpr_weight), TEST(random), TEST(blob_constant),
-        TEST(llama), TEST(llama_taps), TEST(ties), TEST(refusals), TEST(wrt)};
+        TEST(names), TEST(output_is_no_tap), TEST(product_is_kept_as_it_comes), TEST(constexpr_weight),
+        TEST(random), TEST(blob_constant), TEST(llama), TEST(llama_taps), TEST(ties), TEST(refusals),
+        TEST(wrt)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
