@@ -4,6 +4,7 @@
 #include "base/half.h"
 #include "base/parallel.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum { CHUNK = 1024 };
@@ -234,7 +235,7 @@ static void steps_by_panels(
                 s->each * bytes / (int64_t)sizeof(ane_gemv_panel), numbers,
                 (n + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP, panels, sums);
             for (int p = 0; p < panels; p++)
-                finish_panel(v, panel + p * s->each, sums + p * ANE_GEMV_PANEL, l);
+                finish_panel(v, panel + p * s->each, sums + (ptrdiff_t)p * ANE_GEMV_PANEL, l);
         }
     }
 }

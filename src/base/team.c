@@ -26,14 +26,14 @@ typedef struct gate {
 } gate;
 
 typedef struct team {
-    int threads;
-    ane_loop loop;     /* stands still while a part of it is claimed and not done */
-    unsigned n_loops;  /* so far */
-    atomic_bool over;  /* no more of them */
     gate begun, ended; /* the number of the newest loop; of the newest that is done */
-    _Alignas(LINE) atomic_int left;
     _Alignas(
         LINE) atomic_uint claims[MOST_THREADS]; /* twice the number of the loop, and 1 when it is taken */
+    atomic_int left;                            /* parts that are not done */
+    atomic_bool over;                           /* no more loops */
+    unsigned n_loops;                           /* so far */
+    int threads;
+    ane_loop loop; /* stands still while a part of it is claimed and not done */
 } team;
 
 static _Thread_local struct {
