@@ -158,48 +158,62 @@ static int count(const char *text, const char *what) {
 }
 
 /* One packing for three products, none where the library multiplies. */
-static void test_operands_are_packed_once(void **state) {
+static void check_shared(const char *spec, int packs, int slabs) {
+    compare_run r;
+    mil_program *p = convolutions();
+    compare_prepare(&r, p, spec, 1, (compare_range){-1, 1});
+    char *text = ane_kernel_describe(r.kernel);
+    assert_int_equal(count(text, " pack "), packs);
+    assert_int_equal(count(text, "packed in slabs"), slabs);
+    assert_int_equal(count(text, " gemm "), 3);
+    free(text);
+    compare_free(&r);
+    mil_program_free(p);
+}
+
+/* An operand of several products: many threads pack it once; few pack it for each of them, unless oneDNN would take what a
+ * single one reads. */
+static void test_shared_operands(void **state) {
     (void)state;
-    bool has = ane_packed_kernel_find(false, NULL) != NULL;
-    for (int library = 0; library < 2; library++) {
-        compare_run r;
-        mil_program *p = convolutions();
-        compare_prepare(&r, p, library ? "cpu:products=library" : "cpu", 1, (compare_range){-1, 1});
-        char *text = ane_kernel_describe(r.kernel);
-        assert_int_equal(count(text, " pack "), has && !library);
-        assert_int_equal(count(text, " gemm "), 3);
-        free(text);
-        compare_free(&r);
-        mil_program_free(p);
-    }
+    const ane_packed_kernel *best = ane_packed_kernel_find(false, NULL);
+    bool few = best && (best->outruns_library || strncmp(ane_gemm_library(), "oneDNN", 6) != 0);
+    check_shared("cpu:threads=8", best != NULL, 0);
+    check_shared("cpu:threads=2", best && !few, few ? 3 : 0);
+    check_shared("cpu:threads=2,products=library", 0, 0);
+}
+
+static void check_lonely(const char *products, bool ours, bool transposed, int64_t k, int threads) {
+    char spec[64];
+    snprintf(spec, sizeof spec, "cpu:threads=%d%s", threads, products);
+    bool slabs = k > 96 || threads == 2;
+    compare_run r;
+    mil_program *p = lone_product(transposed, k);
+    compare_prepare(&r, p, spec, 1, (compare_range){-1, 1});
+    char *text = ane_kernel_describe(r.kernel);
+    assert_int_equal(count(text, " pack "), ours && !slabs);
+    assert_int_equal(count(text, "packed in slabs"), ours && slabs);
+    assert_int_equal(count(text, " gemm "), 1);
+    free(text);
+    compare_free(&r);
+    mil_program_free(p);
+    compare_program(lone_product(transposed, k), spec, 2, (compare_range){-1, 1}, MIL_EXACT, 1e-4);
 }
 
 /* An operand that a single product reads: without tiles oneDNN takes it as it lies, but for the product with at^T; of ours
- * a long one packs it itself. */
-static void test_lonely_operands_are_not_packed(void **state) {
+ * few threads pack it in slabs, many only a long one. */
+static void test_lonely_operands(void **state) {
     (void)state;
     const ane_packed_kernel *best = ane_packed_kernel_find(false, NULL);
     bool has = best != NULL,
          dnnl = !(best && best->outruns_library) && strncmp(ane_gemm_library(), "oneDNN", 6) == 0;
-    static const char *const specs[] = {"cpu", "cpu:products=avx512", "cpu:products=library"};
-    for (int variant = 0; variant < 4; variant++)
-        for (int i = 0; i < 3 && (i != 1 || has); i++) {
-            compare_run r;
-            bool transposed = variant & 1;
-            int64_t k = variant & 2 ? 5000 : 96;
-            bool ours = i == 1 || (i == 0 && has && (transposed || !dnnl));
-            mil_program *p = lone_product(transposed, k);
-            compare_prepare(&r, p, specs[i], 1, (compare_range){-1, 1});
-            char *text = ane_kernel_describe(r.kernel);
-            assert_int_equal(count(text, " pack "), ours && k == 96);
-            assert_int_equal(count(text, "packed in slabs"), ours && k > 96);
-            assert_int_equal(count(text, " gemm "), 1);
-            free(text);
-            compare_free(&r);
-            mil_program_free(p);
-            compare_program(
-                lone_product(transposed, k), specs[i], 2, (compare_range){-1, 1}, MIL_EXACT, 1e-4);
-        }
+    for (int variant = 0; variant < 8; variant++) {
+        bool transposed = variant & 1;
+        int64_t k = variant & 2 ? 5000 : 96;
+        int threads = variant & 4 ? 8 : 2;
+        check_lonely("", has && (transposed || !dnnl), transposed, k, threads);
+        if (has) check_lonely(",products=avx512", true, transposed, k, threads);
+        check_lonely(",products=library", false, transposed, k, threads);
+    }
 }
 
 static void test_refused(void **state) {
@@ -222,8 +236,8 @@ int main(void) {
         cmocka_unit_test(test_every_kernel),
         cmocka_unit_test(test_one_column),
         cmocka_unit_test(test_small_copies_are_shared),
-        cmocka_unit_test(test_operands_are_packed_once),
-        cmocka_unit_test(test_lonely_operands_are_not_packed),
+        cmocka_unit_test(test_shared_operands),
+        cmocka_unit_test(test_lonely_operands),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
