@@ -3,6 +3,7 @@
 #include "base/packed_impl.h"
 #include "base/parallel.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -120,7 +121,10 @@ typedef struct work {
 /* A piece at a step: ours to take when it is done up to there. Its own thread waits when another is still at an earlier step. */
 static bool claim(atomic_int *state, int step, bool own) {
     int found = atomic_load_explicit(state, memory_order_acquire);
-    while (own && found < 2 * step) found = atomic_load_explicit(state, memory_order_acquire);
+    while (own && found < 2 * step) {
+        sched_yield(); /* the other may be waiting for this core */
+        found = atomic_load_explicit(state, memory_order_acquire);
+    }
     return found == 2 * step && atomic_compare_exchange_strong_explicit(
                                     state, &found, found + 1, memory_order_acquire, memory_order_relaxed);
 }

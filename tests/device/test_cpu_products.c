@@ -157,7 +157,7 @@ static int count(const char *text, const char *what) {
     return n;
 }
 
-/* One packing for three products, none where the library multiplies. */
+/* Three products of one operand. */
 static void check_shared(const char *spec, int packs, int slabs) {
     compare_run r;
     mil_program *p = convolutions();
