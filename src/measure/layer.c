@@ -219,9 +219,8 @@ static bool norm_backward(ane_layer *l, int k, ane_error *e) {
 
 static bool products(ane_layer *l, int k, ane_error *e) {
     double mark = ane_clock_ms();
-    bool ok = l->ways.beside
-                  ? ane_beside_products(&l->beside, l->parts[k], 0, true, l->beside_staging, e)
-                  : ane_stage_products(l->parts[k], 0, true, l->staging, e);
+    bool ok = l->ways.beside ? ane_beside_products(&l->beside, l->parts[k], 0, true, l->beside_staging, e)
+                             : ane_stage_products(l->parts[k], 0, true, l->staging, e);
     lap(&mark, &l->times.products);
     return ok;
 }

@@ -32,8 +32,7 @@ bool ane_beside_make_room(ane_beside *b, ane_error *e) {
 bool ane_beside_products(
     ane_beside *b, ane_stage *s, int copy, bool add, float *const staging[2], ane_error *e) {
     ane_beside_job *j = &b->jobs[b->turn];
-    *j = (ane_beside_job){
-        .job.work = work, .stage = s, .copy = copy, .add = add, .staging = staging};
+    *j = (ane_beside_job){.job.work = work, .stage = s, .copy = copy, .add = add, .staging = staging};
     if (!ane_background_submit(&b->background, &j->job, e)) return false;
     j->pending = true;
     b->turn = (b->turn + 1) % ANE_BESIDE;

@@ -35,10 +35,10 @@ bool ane_add_floats(ane_buffer *to, ane_buffer *a, ane_buffer *b, float *staging
 /* How one parameter's gradient is formed from buffers. */
 typedef struct ane_product {
     const mil_param_grad *how;
-    ane_buffer *left, *right;               /* of a product */
-    ane_buffer *value;                      /* otherwise: the gradient itself */
-    float *gradient;                        /* where it goes */
-    bool continues;                         /* another of the same copy has gone there before */
+    ane_buffer *left, *right; /* of a product */
+    ane_buffer *value;        /* otherwise: the gradient itself */
+    float *gradient;          /* where it goes */
+    bool continues;           /* another of the same copy has gone there before */
     int threads;
     const struct ane_packed_kernel *kernel; /* NULL: the library's product */
     void *packed;         /* room for right, packed: ane_product_room bytes, aligned to 64 */

@@ -72,9 +72,8 @@ static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
 }
 
 bool ane_network_products(ane_network *n, ane_stage *s, int copy, bool add, ane_error *e) {
-    return n->products_beside
-               ? ane_beside_products(&n->beside, s, copy, add, n->beside_staging, e)
-               : ane_stage_products(s, copy, add, n->staging, e);
+    return n->products_beside ? ane_beside_products(&n->beside, s, copy, add, n->beside_staging, e)
+                              : ane_stage_products(s, copy, add, n->staging, e);
 }
 
 bool ane_network_backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e) {

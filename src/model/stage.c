@@ -265,8 +265,7 @@ bool ane_stage_backward(ane_stage *s, int copy, ane_error *e) {
     return (!again || ane_stage_forward(s, copy, e)) && ane_run(s->backwards[copy], NULL, e);
 }
 
-bool ane_stage_products(
-    ane_stage *s, int copy, bool add, float *const staging[2], ane_error *e) {
+bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2], ane_error *e) {
     int n = s->gradient->n_param_grads;
     for (int i = 0; i < n; i++) {
         const ane_product *p = &s->products[copy * n + i];
