@@ -57,14 +57,8 @@ static ane_gemm product_of(const bench *b, const weight *w, int64_t columns, dir
 
 static ane_packed_product packed_product(const bench *b, const ane_gemm *g) {
     return (ane_packed_product){b->kernel, g->m, g->n, g->k,
-        {g->a, g->transpose_a ? 1 : g->lda, g->transpose_a ? g->lda : 1}, b->packed, g->c, g->ldc,
+        {g->a, g->transpose_a ? 1 : g->lda, g->transpose_a ? g->lda : 1}, NULL, g->c, g->ldc,
         g->beta != 0 ? ANE_ADD : ANE_PUT, NULL, 0};
-}
-
-static int64_t packed_room(const bench *b, const ane_gemm *g) {
-    const ane_packed_product p = packed_product(b, g);
-    return ane_packed_in_slabs(b->threads) ? ane_packed_slab_bytes(&p, b->threads)
-                                           : ane_packed_bytes(b->kernel, g->n, g->k);
 }
 
 /* As the CPU device multiplies. ms: of packing where it comes first, of the product. */
@@ -72,14 +66,12 @@ static void run_once(const bench *b, const ane_gemm *g, double ms[2]) {
     double start = ane_clock_ms(), packed = start;
     const ane_packed_source right = {g->b, g->transpose_b ? g->ldb : 1, g->transpose_b ? 1 : g->ldb};
     const ane_packed_product p = packed_product(b, g);
-    if (!b->kernel) {
-        ane_gemm_run(g, b->threads);
-    } else if (ane_packed_in_slabs(b->threads)) {
-        ane_packed_run_slabs(&p, &right, b->packed, b->threads);
-    } else {
-        ane_packed_pack(b->kernel, b->packed, &right, g->n, g->k, b->threads);
+    if (b->kernel) {
+        ane_packed_prepare(&p, &right, b->packed, b->threads);
         packed = ane_clock_ms();
-        ane_packed_run(&p, b->threads);
+        ane_packed_multiply(&p, &right, b->packed, b->threads);
+    } else {
+        ane_gemm_run(g, b->threads);
     }
     double end = ane_clock_ms();
     ms[0] = packed - start, ms[1] = end - packed;
@@ -152,7 +144,8 @@ static bool take_memory(bench *b, const weight w[N_WEIGHTS], int64_t columns, an
         side = larger(side, larger(w[i].out, w[i].in) * columns);
         for (direction d = 0; b->kernel && d < N_DIRECTIONS; d++) {
             ane_gemm g = product_of(b, &w[i], columns, d);
-            room = larger(room, packed_room(b, &g));
+            const ane_packed_product p = packed_product(b, &g);
+            room = larger(room, ane_packed_room(&p, b->threads));
         }
     }
     b->a = numbers(larger(matrix, side)), b->b = numbers(side), b->c = numbers(larger(matrix, side));
@@ -300,11 +293,10 @@ const cli_command cli_bench_gemm = {
     .synopsis = (const char *const[]){"[--model PRESET] [--columns N] [options]", NULL},
     .description =
         "Forward, the input's gradient and the weight's gradient (added to fp32) of every weight, with "
-        "operands "
-        "as they lie in memory. GFLOP/s are medians; the peak is measured beside each weight's three, in "
-        "registers: AMX's tiles where bf16 has them. More than four threads pack the right operand first, "
-        "for "
-        "all products of one input: told in percent of the product's time. Fewer pack it within that time.",
+        "operands as they lie in memory. GFLOP/s are medians; the peak is measured beside each weight's "
+        "three, in registers: AMX's tiles where bf16 has them. More than four threads pack the right "
+        "operand first, for all products of one input: told in percent of the product's time. Fewer pack "
+        "it within that time.",
     .options = options,
     .examples = (const char *const[]){"anemone bench gemm --model stories110m --columns 256",
         "one sequence of 256 tokens", NULL},

@@ -7,10 +7,6 @@
 
 #include <string.h>
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 static int64_t round_up(int64_t x, int64_t step) {
     return (x + step - 1) / step * step;
 }
@@ -83,7 +79,7 @@ static void pack_panel(const pack_job *j, int64_t p, int64_t k, int64_t n) {
     int64_t columns = j->kernel->columns;
     j->kernel->pack_b(j->to + p * j->panel_bytes + k * columns * j->kernel->bytes,
         j->b->x + p * columns * j->b->stride + k * j->b->k_stride, j->b->stride, j->b->k_stride,
-        least(columns, j->n - p * columns), n);
+        ane_least(columns, j->n - p * columns), n);
 }
 
 static void pack_panels(void *context, int64_t begin, int64_t end) {
@@ -96,7 +92,7 @@ static void pack_rows(void *context, int64_t begin, int64_t end) {
     const pack_job *j = context;
     int64_t step = j->kernel->k_square, panels = ane_panels_in(j->n, j->kernel->columns);
     for (int64_t k = begin * step; k < end * step; k += step)
-        for (int64_t p = 0; p < panels; p++) pack_panel(j, p, k, least(step, j->k - k));
+        for (int64_t p = 0; p < panels; p++) pack_panel(j, p, k, ane_least(step, j->k - k));
 }
 
 void ane_packed_pack(const ane_packed_kernel *kernel, void *to, const ane_packed_source *b, int64_t n,
@@ -149,7 +145,7 @@ static cut cut_of(const ane_packed_product *p) {
     const ane_packed_kernel *kernel = p->kernel;
     bool along = is_along(p);
     cut c = {.columns = ane_part_of(p->n, kernel->n_chunk, kernel->columns)};
-    c.k = ane_part_of(p->k, least(kernel->b_bytes / kernel->bytes / c.columns, MOST_K), kernel->k_step);
+    c.k = ane_part_of(p->k, ane_least(kernel->b_bytes / kernel->bytes / c.columns, MOST_K), kernel->k_step);
     c.k_inner = ane_part_of(c.k, along ? kernel->k_chunk : kernel->k_across, kernel->k_step);
     c.panels = along ? 1 : STRIP / (c.k_inner * kernel->rows * kernel->bytes);
     if (!along) c.k = c.k_inner;
@@ -192,7 +188,7 @@ static double last_block(const ane_packed_product *p, ane_packed_block *block, i
 static void row_of_blocks(
     const ane_packed_product *p, const part *s, int64_t row, int64_t l, int64_t k, const void *a) {
     const ane_packed_kernel *kernel = p->kernel;
-    int64_t rows = least(kernel->rows, p->m - row), panel = panel_bytes(kernel, p->k);
+    int64_t rows = ane_least(kernel->rows, p->m - row), panel = panel_bytes(kernel, p->k);
     const char *b = (const char *)p->b + l * kernel->columns * kernel->bytes;
     ane_packed_block *block = is_along(p) ? kernel->block_of_rows : kernel->block;
     ane_packed_store store = l > 0 ? ANE_ADD : k == p->k || p->store != ANE_STREAM ? p->store : ANE_PUT;
@@ -201,7 +197,7 @@ static void row_of_blocks(
     for (int64_t column = s->first; column < s->last; column += kernel->columns) {
         const char *from = b + column / kernel->columns * panel;
         float *c = p->c + row * p->ldc + column;
-        int64_t columns = least(kernel->columns, p->n - column);
+        int64_t columns = ane_least(kernel->columns, p->n - column);
         if (squares)
             squares[column / kernel->columns] = last_block(p, block, rows, columns, a, from, k, c, store);
         else if (rows == kernel->rows && columns == kernel->columns)
@@ -218,7 +214,7 @@ static void pack_strip(const ane_packed_product *p, const part *s, char *a) {
     for (int64_t k = 0; k < s->k; k += step)
         for (int64_t i = s->row; i < s->last_row; i += kernel->rows)
             kernel->pack_a(a + panel_at(p, s, i, k), p->a.x + i * p->a.stride + (s->l + k) * p->a.k_stride,
-                p->a.stride, p->a.k_stride, least(kernel->rows, p->m - i), least(step, s->k - k));
+                p->a.stride, p->a.k_stride, ane_least(kernel->rows, p->m - i), ane_least(step, s->k - k));
 }
 
 static void strip(const ane_packed_product *p, const part *s) {
@@ -226,7 +222,7 @@ static void strip(const ane_packed_product *p, const part *s) {
     pack_strip(p, s, a);
     for (int64_t i = s->row; i < s->last_row; i += p->kernel->rows)
         for (int64_t k = 0; k < s->k; k += s->k_inner)
-            row_of_blocks(p, s, i, s->l + k, least(s->k_inner, s->k - k), a + panel_at(p, s, i, k));
+            row_of_blocks(p, s, i, s->l + k, ane_least(s->k_inner, s->k - k), a + panel_at(p, s, i, k));
 }
 
 /* Panels of A [begin, end), of B [left, right). */
@@ -234,13 +230,13 @@ static void multiply_panels(
     const ane_packed_product *p, int64_t begin, int64_t end, int64_t left, int64_t right) {
     const ane_packed_kernel *kernel = p->kernel;
     cut c = cut_of(p);
-    int64_t last_row = least(end * kernel->rows, p->m), step = c.panels * kernel->rows,
-            last = least(right * kernel->columns, p->n);
+    int64_t last_row = ane_least(end * kernel->rows, p->m), step = c.panels * kernel->rows,
+            last = ane_least(right * kernel->columns, p->n);
     for (int64_t first = left * kernel->columns; first < last; first += c.columns)
         for (int64_t l = 0; l < p->k; l += c.k)
             for (int64_t row = begin * kernel->rows; row < last_row; row += step) {
-                part s = {first, least(first + c.columns, last), l, least(c.k, p->k - l), row,
-                    least(row + step, last_row), c.k_inner};
+                part s = {first, ane_least(first + c.columns, last), l, ane_least(c.k, p->k - l), row,
+                    ane_least(row + step, last_row), c.k_inner};
                 strip(p, &s);
             }
 }

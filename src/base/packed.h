@@ -96,4 +96,11 @@ bool ane_packed_in_slabs(int threads);
 int64_t ane_packed_slab_bytes(const ane_packed_product *p, int threads);
 void ane_packed_run_slabs(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads);
 
+/* ---- whichever is faster for so many threads ----------------------------------------------------------------------------
+ *
+ * B is prepared in the room and multiplied with from there; products of one B, one after the other, need it prepared once. */
+int64_t ane_packed_room(const ane_packed_product *p, int threads); /* bytes; aligned to 64 */
+void ane_packed_prepare(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads);
+void ane_packed_multiply(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads);
+
 #endif

@@ -6,6 +6,10 @@
 
 extern const ane_packed_kernel ane_packed_avx512, ane_packed_avx512bf16, ane_packed_amx, ane_packed_fp32_amx;
 
+static inline int64_t ane_least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 /* The length of parts of n, all about as long, of at most `most`, multiples of `step`. */
 static inline int64_t ane_part_of(int64_t n, int64_t most, int64_t step) {
     int64_t parts = (n + most - 1) / most;

@@ -10,10 +10,6 @@
 /* Packing a number takes about as long as multiplying it with PACKED_FOR others. */
 enum { FEW_THREADS = 4, PACKED_FOR = 40, MOST_PIECES = 512 };
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 bool ane_packed_in_slabs(int threads) {
     return threads <= FEW_THREADS;
 }
@@ -34,7 +30,7 @@ static slab slab_of(const ane_packed_product *p) {
 
 static ane_packed_product slab_product(const ane_packed_product *p, int64_t l, int64_t k) {
     ane_packed_product part = *p;
-    part.k = least(k, p->k - l);
+    part.k = ane_least(k, p->k - l);
     part.a.x += l * p->a.k_stride;
     if (part.store == ANE_STREAM && part.k < p->k) part.store = ANE_PUT;
     if (l > 0) part.store = ANE_ADD;
@@ -84,7 +80,7 @@ static int64_t cost_of_keeping_b(const ane_packed_product *p, int64_t slab_colum
 
 /* At least so many pieces for each thread, of no more than `most` panels. */
 static void cut_pieces(cut *c, int64_t n, int64_t panel, int64_t most, int64_t for_each_thread, int threads) {
-    int64_t panels = ane_panels_in(n, panel), each = least(panels / (for_each_thread * threads), most),
+    int64_t panels = ane_panels_in(n, panel), each = ane_least(panels / (for_each_thread * threads), most),
             fewest = ane_panels_in(panels, MOST_PIECES);
     if (each < 1) each = 1;
     c->piece = (each > fewest ? each : fewest) * panel;
@@ -134,14 +130,14 @@ static void run_piece(
     ane_packed_product p = *step;
     int64_t first = i * w->cut.piece;
     if (!w->cut.keeps_a) {
-        narrow_rows(&p, first, least(first + w->cut.piece, p.m));
+        narrow_rows(&p, first, ane_least(first + w->cut.piece, p.m));
         p.b = kept;
         ane_packed_run(&p, 1);
         return;
     }
     ane_packed_source columns = *b;
     char *room = kept + w->cut.bytes - ane_packed_bytes(p.kernel, w->cut.piece, w->cut.slab.k);
-    narrow_columns(&p, &columns, first, least(first + w->cut.piece, p.n));
+    narrow_columns(&p, &columns, first, ane_least(first + w->cut.piece, p.n));
     p.b = room;
     ane_packed_pack(p.kernel, room, &columns, p.n, p.k, 1);
     ane_packed_run_left(&p, kept);
@@ -157,7 +153,7 @@ static void run_step(work *w, int64_t thread, int step, int64_t column, int64_t 
     if (c->keeps_a) {
         ane_packed_pack_left(&p, kept);
     } else {
-        narrow_columns(&p, &b, column, least(column + c->slab.columns, p.n));
+        narrow_columns(&p, &b, column, ane_least(column + c->slab.columns, p.n));
         ane_packed_pack(p.kernel, kept, &b, p.n, p.k, 1);
     }
     for (int64_t k = 0; k < c->pieces; k++) {
@@ -192,7 +188,7 @@ static void run_many(const ane_packed_product *p, const ane_packed_source *b, vo
         for (int64_t l = 0; l < p->k; l += s.k) {
             ane_packed_product part = slab_product(p, l, s.k);
             ane_packed_source from = {b->x + l * b->k_stride, b->stride, b->k_stride};
-            narrow_columns(&part, &from, first, least(first + s.columns, p->n));
+            narrow_columns(&part, &from, first, ane_least(first + s.columns, p->n));
             part.b = room;
             ane_packed_pack(part.kernel, room, &from, part.n, part.k, threads);
             ane_packed_run(&part, threads);
@@ -210,4 +206,25 @@ void ane_packed_run_slabs(
     ane_packed_product p = *given;
     if (p.squares_pitch == 0) p.squares_pitch = ane_panels_in(p.n, p.kernel->columns);
     (ane_packed_in_slabs(threads) ? run_few : run_many)(&p, b, room, threads);
+}
+
+/* ---- whichever is faster ----------------------------------------------------------------------------------------------- */
+
+int64_t ane_packed_room(const ane_packed_product *p, int threads) {
+    return ane_packed_in_slabs(threads) ? ane_packed_slab_bytes(p, threads)
+                                        : ane_packed_bytes(p->kernel, p->n, p->k);
+}
+
+void ane_packed_prepare(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads) {
+    if (!ane_packed_in_slabs(threads)) ane_packed_pack(p->kernel, room, b, p->n, p->k, threads);
+}
+
+void ane_packed_multiply(
+    const ane_packed_product *given, const ane_packed_source *b, void *room, int threads) {
+    ane_packed_product p = *given;
+    p.b = room;
+    if (ane_packed_in_slabs(threads))
+        ane_packed_run_slabs(&p, b, room, threads);
+    else
+        ane_packed_run(&p, threads);
 }

@@ -23,13 +23,9 @@ bool ane_packed_takes_small(const ane_packed_kernel *kernel, ane_gemv_format for
 }
 
 #if defined(ANEMONE_AMX)
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 /* k numbers from the l-th on of the rows from `row` on, as tiles; what is not there is 0. */
 static void unpack(const ane_packed_small *p, char *to, int64_t row, int64_t l, int64_t k) {
-    int64_t rows = least(ROWS, p->m - row), groups = (p->k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
+    int64_t rows = ane_least(ROWS, p->m - row), groups = (p->k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
     if (p->format == ANE_GEMV_BF16) {
         ane_packed_tiles_of_bf16(to, (const uint16_t *)p->matrix + row * p->k + l, p->k, rows, k);
         return;
@@ -44,13 +40,13 @@ static void unpack(const ane_packed_small *p, char *to, int64_t row, int64_t l, 
 static void row_of_blocks(const ane_packed_small *p, const char *a, int64_t row, int64_t l, int64_t k,
     int64_t first, int64_t last) {
     const ane_packed_kernel *kernel = p->kernel;
-    int64_t rows = least(ROWS, p->m - row), panel = ane_packed_bytes(kernel, 1, p->k);
+    int64_t rows = ane_least(ROWS, p->m - row), panel = ane_packed_bytes(kernel, 1, p->k);
     const char *b = (const char *)p->b + l * kernel->columns * kernel->bytes;
     bool add = p->add || l > 0;
     for (int64_t column = first; column < last; column += kernel->columns) {
         const char *from = b + column / kernel->columns * panel;
         float *c = p->c + row * p->ldc + column;
-        int64_t columns = least(kernel->columns, p->n - column);
+        int64_t columns = ane_least(kernel->columns, p->n - column);
         if (rows == ROWS && columns == kernel->columns)
             kernel->block(a, from, k, c, p->ldc, add ? ANE_ADD : ANE_PUT);
         else
@@ -63,14 +59,14 @@ static void panels(void *context, int64_t begin, int64_t end) {
     const ane_packed_kernel *kernel = p->kernel;
     _Alignas(64) char a[ROWS * MOST_K * 2];
     int64_t columns = ane_part_of(p->n, kernel->n_chunk, kernel->columns),
-            part = ane_part_of(p->k, least(kernel->b_bytes / kernel->bytes / columns, MOST_K), UNIT);
+            part = ane_part_of(p->k, ane_least(kernel->b_bytes / kernel->bytes / columns, MOST_K), UNIT);
     if (kernel->begin) kernel->begin();
     for (int64_t first = 0; first < p->n; first += columns)
         for (int64_t l = 0; l < p->k; l += part)
             for (int64_t i = begin; i < end; i++) {
-                int64_t k = least(part, p->k - l);
+                int64_t k = ane_least(part, p->k - l);
                 unpack(p, a, i * ROWS, l, k);
-                row_of_blocks(p, a, i * ROWS, l, k, first, least(first + columns, p->n));
+                row_of_blocks(p, a, i * ROWS, l, k, first, ane_least(first + columns, p->n));
             }
     if (kernel->end) kernel->end();
 }

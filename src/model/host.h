@@ -42,7 +42,7 @@ typedef struct ane_product {
     int threads;
     const struct ane_packed_kernel *kernel; /* NULL: the library's product */
     void *packed;         /* room for right, packed: ane_product_room bytes, aligned to 64 */
-    bool right_is_packed; /* the product before this one has left it there, all of it */
+    bool right_is_packed; /* the product before this one has left it there */
     double *squares;      /* NULL, or where the sum of squares of the gradient goes: NaN when not known */
     double *blocks;       /* room for ane_product_blocks of them; NULL: it is not known */
 } ane_product;

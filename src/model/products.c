@@ -96,7 +96,6 @@ static ane_packed_product packed_product(const ane_product *p, const float *left
         .n = g->k,
         .k = g->n,
         .a = {left, g->left_transposed ? 1 : g->n, g->left_transposed ? g->m : 1},
-        .b = p->packed,
         .c = p->gradient,
         .ldc = g->k,
         .squares = p->blocks};
@@ -105,8 +104,7 @@ static ane_packed_product packed_product(const ane_product *p, const float *left
 int64_t ane_product_room(const ane_product *p) {
     if (!p->kernel || !p->how->is_product) return 0;
     const ane_packed_product product = packed_product(p, NULL);
-    return ane_packed_in_slabs(p->threads) ? ane_packed_slab_bytes(&product, p->threads)
-                                           : ane_packed_bytes(p->kernel, product.n, product.k);
+    return ane_packed_room(&product, p->threads);
 }
 
 int64_t ane_product_blocks(const ane_product *p) {
@@ -119,12 +117,8 @@ static void multiply_packed(const ane_product *p, bool add, const float *left, c
     const ane_packed_source b = {right, g->right_transposed ? 1 : g->n, g->right_transposed ? g->k : 1};
     ane_packed_product product = packed_product(p, left);
     product.store = add ? ANE_ADD : ANE_STREAM; /* all gradients together are larger than any cache */
-    if (ane_packed_in_slabs(p->threads)) {
-        ane_packed_run_slabs(&product, &b, p->packed, p->threads);
-    } else {
-        if (!p->right_is_packed) ane_packed_pack(p->kernel, p->packed, &b, product.n, product.k, p->threads);
-        ane_packed_run(&product, p->threads);
-    }
+    if (!p->right_is_packed) ane_packed_prepare(&product, &b, p->packed, p->threads);
+    ane_packed_multiply(&product, &b, p->packed, p->threads);
     if (!p->blocks || !p->squares) return;
     *p->squares = 0;
     for (int64_t i = 0; i < ane_product_blocks(p); i++) *p->squares += p->blocks[i];
