@@ -23,36 +23,15 @@ static void run_beside(ane_loop *l) {
     dispatch_apply_f((size_t)l->parts, DISPATCH_APPLY_AUTO, l, run_part);
 }
 #else
-enum { MOST_THREADS = 256 };
-
-typedef struct worker {
-    const ane_loop *loop;
-    int64_t part;
-} worker;
-
-static void *run_worker(void *argument) {
-    const worker *w = argument;
-    ane_loop_run_nested(w->loop, w->part);
-    return NULL;
+static void run_part(void *loop, int64_t i) {
+    ane_loop_run_nested(loop, i);
 }
 
-/* One thread for each part but the first; a part that gets no thread runs here. */
-static void run_beside(const ane_loop *l) {
-    pthread_t threads[MOST_THREADS];
-    worker workers[MOST_THREADS];
-    bool runs[MOST_THREADS] = {false};
-    int64_t threaded = l->parts < MOST_THREADS ? l->parts : MOST_THREADS;
-    for (int64_t i = 1; i < threaded; i++) {
-        workers[i] = (worker){l, i};
-        runs[i] = pthread_create(&threads[i], NULL, run_worker, &workers[i]) == 0;
-    }
-    for (int64_t i = 0; i < l->parts; i++)
-        if (i >= threaded || !runs[i]) ane_loop_run_nested(l, i);
-    for (int64_t i = 1; i < threaded; i++)
-        if (runs[i]) pthread_join(threads[i], NULL);
+static void run_beside(ane_loop *l) {
+    ane_threads_run(l->parts, run_part, l);
 }
 #endif
-#endif /* no OpenMP */
+#endif
 
 void ane_parallel_for(int64_t n, int64_t grain, int threads, ane_range_fn *body, void *context) {
     if (n <= 0) return;

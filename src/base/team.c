@@ -178,28 +178,51 @@ static bool is_beside_others(void) {
     return self.nested;
 }
 
-typedef struct member {
-    team *team;
-    int thread;
-} member;
+typedef struct worker {
+    ane_thread_fn *run;
+    void *context;
+    int64_t i;
+} worker;
 
-static void *run_member(void *argument) {
-    const member *m = argument;
-    stand_by(m->team, m->thread);
+static void *run_worker(void *argument) {
+    const worker *w = argument;
+    w->run(w->context, w->i);
     return NULL;
 }
 
-static void gather(team *t, ane_held_fn *body, void *context) {
+void ane_threads_run(int64_t n, ane_thread_fn *run, void *context) {
     pthread_t threads[MOST_THREADS];
-    member members[MOST_THREADS];
+    worker workers[MOST_THREADS];
     bool runs[MOST_THREADS] = {false};
-    for (int i = 1; i < t->threads; i++) {
-        members[i] = (member){t, i};
-        runs[i] = pthread_create(&threads[i], NULL, run_member, &members[i]) == 0;
+    int64_t threaded = n < MOST_THREADS ? n : MOST_THREADS;
+    for (int64_t i = 1; i < threaded; i++) {
+        workers[i] = (worker){run, context, i};
+        runs[i] = pthread_create(&threads[i], NULL, run_worker, &workers[i]) == 0;
     }
-    lead(t, body, context);
-    for (int i = 1; i < t->threads; i++)
+    for (int64_t i = 0; i < n; i++)
+        if (i >= threaded || !runs[i]) run(context, i);
+    for (int64_t i = 1; i < threaded; i++)
         if (runs[i]) pthread_join(threads[i], NULL);
+}
+
+typedef struct gathering {
+    team *team;
+    ane_held_fn *body;
+    void *context;
+} gathering;
+
+/* Who got no thread stands by behind the leader, when all is over. */
+static void take_place(void *context, int64_t thread) {
+    const gathering *g = context;
+    if (thread == 0)
+        lead(g->team, g->body, g->context);
+    else
+        stand_by(g->team, (int)thread);
+}
+
+static void gather(team *t, ane_held_fn *body, void *context) {
+    gathering g = {t, body, context};
+    ane_threads_run(t->threads, take_place, &g);
 }
 #endif
 

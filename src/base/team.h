@@ -18,6 +18,13 @@ void ane_loop_run_nested(const ane_loop *l, int64_t i);
 /* Whether the calling thread runs a part of a loop. */
 bool ane_loop_is_nested(void);
 
+#if !defined(_OPENMP)
+/* run(context, i) for every i below n, each but the first on a thread of its own; one that gets none runs in the calling thread,
+ * behind the first. */
+typedef void ane_thread_fn(void *context, int64_t i);
+void ane_threads_run(int64_t n, ane_thread_fn *run, void *context);
+#endif
+
 /* Run the loop with the team that the calling thread leads; false: it leads none, or one that is too small. */
 bool ane_team_run(const ane_loop *l);
 
