@@ -33,7 +33,7 @@ typedef struct ane_gemv_narrow {
 typedef void ane_gemv_rows(
     const void *matrix, int64_t ld, const float *x, int64_t n, int64_t rows, float *out);
 enum { ANE_GEMV_FLOATS = ANE_GEMV_INT8 }; /* formats of numbers on their own */
-enum { ANE_GEMV_STREAMS = 4 };            /* rows that dots go through side by side */
+enum { ANE_GEMV_STREAMS = 2 };            /* rows (or panels) gone through side by side */
 typedef struct ane_gemv_kernels {
     ane_gemv_rows
         *dots[ANE_GEMV_FLOATS]; /* out[i] = row i of the matrix times x[n]; rows are ld bytes apart */
@@ -47,7 +47,7 @@ extern const ane_gemv_kernels ane_gemv_baseline, ane_gemv_avx2, ane_gemv_avx512;
 
 /* The same of int8 matrices (gemv_int8.inc). */
 typedef struct ane_gemv_int8_kernels {
-    /* One panel of rows or two, `apart` groups from each other, times x: out[n][16]. */
+    /* n panels of rows, one or two, `apart` groups from each other, times x: out[n][16]. */
     void (*panels)(
         const ane_gemv_panel *p, int64_t apart, const ane_gemv_narrow *x, int64_t groups, int n, float *out);
     void (*narrow)(ane_gemv_narrow *to, const float *x, int64_t n);

@@ -58,22 +58,21 @@ static const float *chunk_of_x(const gemv *v, int64_t begin, int64_t n, float *c
     return chunk;
 }
 
-/* Rows (or panels of them) begin to end, as `streams` of `each` beside each other and what is left: several streams from
- * memory are faster than one. `steps` is all of it. */
+/* Rows (or panels of them) begin to end, in streams of `each` beside each other and what is left: two streams from memory are
+ * faster than one, or than four. `steps` is all of it. */
 typedef struct streams {
     int64_t begin, end, each, steps;
-    int n;
 } streams;
 
-static streams streams_of(int64_t begin, int64_t end, int n) {
-    int64_t each = (end - begin) / n;
-    return (streams){begin, end, each, each + (end - begin) % n, n};
+static streams streams_of(int64_t begin, int64_t end) {
+    int64_t each = (end - begin) / ANE_GEMV_STREAMS;
+    return (streams){begin, end, each, each + (end - begin) % ANE_GEMV_STREAMS};
 }
 
 /* The first row of a step, and how many there are, `each` from each other. */
 static int64_t rows_of_step(const streams *s, int64_t step, int *n) {
-    *n = step < s->each ? s->n : 1;
-    return step < s->each ? s->begin + step : s->begin + s->n * s->each + step - s->each;
+    *n = step < s->each ? ANE_GEMV_STREAMS : 1;
+    return step < s->each ? s->begin + step : s->begin + (ANE_GEMV_STREAMS - 1) * s->each + step;
 }
 
 static void steps_by_dots(const gemv *v, const streams *s, int64_t from, int64_t to) {
@@ -93,7 +92,7 @@ static void steps_by_dots(const gemv *v, const streams *s, int64_t from, int64_t
 }
 
 static void rows_by_dots(void *context, int64_t begin, int64_t end) {
-    streams s = streams_of(begin, end, ANE_GEMV_STREAMS);
+    streams s = streams_of(begin, end);
     steps_by_dots(context, &s, 0, s.steps);
 }
 
@@ -219,10 +218,10 @@ static void finish_panel(const gemv *v, int64_t panel, const float *sums, int64_
         finish(v, row + i, sums[i], l == 0);
 }
 
-/* Panels of an int8 matrix, in two streams. */
+/* Panels of an int8 matrix. */
 static void steps_by_panels(
     const multiply_job *j, const gemv *v, const streams *s, int64_t from, int64_t to, narrowed *x) {
-    float sums[2 * ANE_GEMV_PANEL];
+    float sums[ANE_GEMV_STREAMS * ANE_GEMV_PANEL];
     int64_t bytes = int8_panel_bytes(v->k);
     for (int64_t l = 0; l < v->k; l += ANE_NARROW) {
         int64_t n = v->k - l < ANE_NARROW ? v->k - l : ANE_NARROW;
@@ -242,10 +241,8 @@ static void steps_by_panels(
 
 /* A thread's share of a product. */
 static streams share_of(const multiply_job *j, const ane_gemv *g, int64_t share) {
-    bool int8 = g->format == ANE_GEMV_INT8;
-    int64_t units = int8 ? panels_of(g->rows) : g->rows;
-    return streams_of(
-        units * share / j->shares, units * (share + 1) / j->shares, int8 ? 2 : ANE_GEMV_STREAMS);
+    int64_t units = g->format == ANE_GEMV_INT8 ? panels_of(g->rows) : g->rows;
+    return streams_of(units * share / j->shares, units * (share + 1) / j->shares);
 }
 
 /* Steps from to to of a share, counted through all products. */
@@ -266,10 +263,17 @@ static void multiply_steps(const multiply_job *j, int64_t share, int64_t from, i
     }
 }
 
+/* Where piece i of n begins, of so many steps: every piece is shorter than the one before, so that who has none left waits for
+ * a short one. */
+static int64_t piece_begin(int64_t i, int64_t n, int64_t steps) {
+    return steps - steps * (n - i) * (n - i) / (n * n);
+}
+
 static void multiply_piece(const multiply_job *j, int64_t i, narrowed *x) {
     int64_t share = i / j->pieces, piece = i % j->pieces, steps = 0;
     for (int k = 0; k < j->n; k++) steps += share_of(j, &j->products[k], share).steps;
-    multiply_steps(j, share, steps * piece / j->pieces, steps * (piece + 1) / j->pieces, x);
+    multiply_steps(
+        j, share, piece_begin(piece, j->pieces, steps), piece_begin(piece + 1, j->pieces, steps), x);
 }
 
 static void multiply_pieces(void *context, int64_t begin, int64_t end) {
@@ -280,15 +284,11 @@ static void multiply_pieces(void *context, int64_t begin, int64_t end) {
         while (ane_pieces_next(&j->queues, share, &first, &last)) multiply_piece(j, first, &x);
 }
 
-/* Pieces so large that a thread which has none left waits a few microseconds for the others at most; one of int8, for which
- * the vector must be prepared. */
+/* Pieces of a share. */
 static int pieces_of(const ane_gemv *products, int n, int shares) {
-    enum { PIECE_BYTES = 64 << 10, MOST_PIECES = 32 };
+    enum { PIECE_BYTES = 96 << 10, MOST_PIECES = 32 };
     int64_t bytes = 0;
-    for (int i = 0; i < n; i++) {
-        if (products[i].format == ANE_GEMV_INT8) return 1;
-        bytes += ane_gemv_bytes(products[i].format, products[i].rows, products[i].k);
-    }
+    for (int i = 0; i < n; i++) bytes += ane_gemv_bytes(products[i].format, products[i].rows, products[i].k);
     int64_t pieces = bytes / shares / PIECE_BYTES;
     return pieces < 1 ? 1 : pieces > MOST_PIECES ? MOST_PIECES : (int)pieces;
 }

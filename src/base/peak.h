@@ -27,8 +27,8 @@ double ane_peak_read(int threads);
 typedef struct ane_reader ane_reader;
 ane_reader *ane_reader_new(int threads, int64_t bytes);
 void ane_reader_free(ane_reader *r);
-/* Read it once: bytes a second. Ways, as plain as they can be: four streams for each thread; two, asking for memory 1 KiB
- * ahead. Which one is faster depends on how fast memory is. */
+/* Read it once: bytes a second. Ways: four streams for each thread; two, of which half a KiB is asked for in turn, well before it is
+ * read. Which one is faster depends on the machine. */
 enum { ANE_READER_WAYS = 2 };
 double ane_reader_pass(ane_reader *r, int way);
 /* The vector instructions that it was measured with: "AVX-512", "AVX2", "NEON", "plain C". */

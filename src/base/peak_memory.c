@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 #endif
 
-/* Far more than any cache holds; the best pass counts. LINE: words of a cache line. */
-enum { FLOATS = 16 << 20, PASSES = 8, LANES = 32, LINE = 8 };
+/* Far more than any cache holds; the best pass counts. */
+enum { FLOATS = 16 << 20, PASSES = 8, SUMS = 4, MOST_TURN = 8, LINE = 64 /* bytes */ };
 
 typedef struct update {
     float *restrict y;
@@ -50,57 +50,65 @@ double ane_peak_bandwidth(int threads) {
     return best;
 }
 
+typedef uint64_t line __attribute__((vector_size(LINE)));
+
 typedef struct sum {
-    const uint64_t *x;
+    const line *x;
     uint64_t total; /* used, so that the work is done */
 } sum;
 
-/* Several streams: more of memory is under way at once than with one. `ahead`: words from what is asked for, 0: nothing is. */
+/* Several streams: more of memory is under way at once than with one. Where `ahead` is not 0, a turn of each of them is asked for, so many
+ * lines before it is read, then all of them are read, in that order: memory is slower when a compiler mixes the two. */
 static inline __attribute__((always_inline)) void sum_streams(
-    sum *s, int64_t begin, int64_t end, int streams, int64_t ahead) {
-    uint64_t lane[LANES] = {0}, total = 0;
-    int64_t each = (end - begin) / streams / LANES * LANES;
-    for (int64_t i = 0; i < each; i += LANES)
-        for (int k = 0; k < streams; k++) {
-            const uint64_t *x = s->x + begin + k * each + i;
-            for (int j = 0; ahead && j < LANES; j += LINE) __builtin_prefetch(x + ahead + j);
-            for (int j = 0; j < LANES; j++) lane[j] += x[j];
-        }
-    for (int j = 0; j < LANES; j++) total += lane[j];
+    sum *s, int64_t begin, int64_t end, int streams, int64_t turn, int64_t ahead) {
+    line lanes[SUMS] = {{0}};
+    uint64_t total = 0;
+    int64_t each = (end - begin) / streams / turn * turn;
+    for (int64_t i = 0; i < each; i += turn) {
+        const line *x = s->x + begin + i;
+        for (int64_t k = 0; ahead && k < streams; k++)
+            for (int64_t j = 0; j < turn; j++) __builtin_prefetch(x + k * each + ahead + j);
+        if (ahead) __asm__ volatile("" ::: "memory");
+        for (int64_t k = 0; k < streams; k++)
+            for (int64_t j = 0; j < turn; j += SUMS)
+                for (int l = 0; l < SUMS; l++) lanes[l] += x[k * each + j + l];
+    }
+    for (int l = 0; l < SUMS; l++)
+        for (int j = 0; j < LINE / 8; j++) total += lanes[l][j];
     __atomic_fetch_add(&s->total, total, __ATOMIC_RELAXED);
 }
 
 static void sum_part(void *context, int64_t begin, int64_t end) {
-    sum_streams(context, begin, end, 4, 0);
+    sum_streams(context, begin, end, 4, 4, 0);
 }
 
 static void sum_part_asking(void *context, int64_t begin, int64_t end) {
-    sum_streams(context, begin, end, 2, 1024 / (int64_t)sizeof(uint64_t));
+    sum_streams(context, begin, end, 2, 8, 12);
 }
 
 static ane_range_fn *const ways[ANE_READER_WAYS] = {sum_part, sum_part_asking};
 
 struct ane_reader {
     int threads;
-    int64_t words;
+    int64_t lines;
     sum sum;
 };
 
 ane_reader *ane_reader_new(int threads, int64_t bytes) {
-    int64_t words = bytes / (int64_t)sizeof(uint64_t), least = (int64_t)threads * 4 * LANES;
-    if (words < least) words = least;
+    int64_t lines = bytes / LINE, least = (int64_t)threads * 4 * MOST_TURN;
+    if (lines < least) lines = least;
     ane_reader *r = malloc(sizeof *r);
     void *x = NULL;
-    if (!r || posix_memalign(&x, 2 << 20, (size_t)words * sizeof(uint64_t)) != 0) {
+    if (!r || posix_memalign(&x, 2 << 20, (size_t)(lines * LINE)) != 0) {
         free(r);
         return NULL;
     }
 #if defined(__linux__)
-    madvise(x, (size_t)words * sizeof(uint64_t), MADV_HUGEPAGE);
+    madvise(x, (size_t)(lines * LINE), MADV_HUGEPAGE);
 #endif
     update fill = {.y = x};
-    ane_parallel_for(words * 2, 1024, threads, touch_part, &fill);
-    *r = (ane_reader){threads, words, {.x = x}};
+    ane_parallel_for(lines * LINE / (int64_t)sizeof *fill.y, 1024, threads, touch_part, &fill);
+    *r = (ane_reader){threads, lines, {.x = x}};
     return r;
 }
 
@@ -111,8 +119,8 @@ void ane_reader_free(ane_reader *r) {
 
 double ane_reader_pass(ane_reader *r, int way) {
     double start = ane_clock_ms();
-    ane_parallel_for(r->words, 1024, r->threads, ways[way], &r->sum);
-    return 1e3 * sizeof(uint64_t) * (double)r->words / (ane_clock_ms() - start);
+    ane_parallel_for(r->lines, 128, r->threads, ways[way], &r->sum);
+    return 1e3 * LINE * (double)r->lines / (ane_clock_ms() - start);
 }
 
 double ane_peak_read(int threads) {
