@@ -30,6 +30,14 @@ int64_t ane_packed_left_bytes(const ane_packed_product *p);
 void ane_packed_pack_left(const ane_packed_product *p, void *to);
 void ane_packed_run_left(const ane_packed_product *p, const void *a);
 
+/* Packing a number takes about as long as multiplying it with so many others. */
+enum { ANE_PACKED_FOR = 50 };
+
+/* packed_split.c: products that take less time when k is cut, by their shape; what ane_packed_run_slabs does with them. */
+bool ane_packed_is_split(const ane_packed_product *p);
+int64_t ane_packed_split_bytes(const ane_packed_product *p, int threads);
+void ane_packed_run_split(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads);
+
 /* packed_small_avx512bf16.c: up to 32 rows of k numbers, `ld` apart, as tiles [k / 32][32 rows][32]; 0 beyond. */
 void ane_packed_tiles_of_bf16(char *to, const uint16_t *rows, int64_t ld, int64_t n, int64_t k);
 /* The same of 16 rows of an int8 matrix (gemm_impl.h; NULL: of zeros), the next 16 of which lie 1 KiB behind them. */

@@ -7,8 +7,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* Packing a number takes about as long as multiplying it with PACKED_FOR others. */
-enum { FEW_THREADS = 4, PACKED_FOR = 40, MOST_PIECES = 512 };
+enum { FEW_THREADS = 4, MOST_PIECES = 512 };
 
 bool ane_packed_in_slabs(int threads) {
     return threads <= FEW_THREADS;
@@ -70,12 +69,12 @@ static int64_t largest_share(int64_t n, int64_t panel, int threads) {
 /* What a thread does for each number along k, in multiply-adds. */
 static int64_t cost_of_keeping_a(const ane_packed_product *p, int threads) {
     int64_t columns = largest_share(p->n, p->kernel->columns, threads);
-    return p->m * columns + PACKED_FOR * (p->m + columns);
+    return p->m * columns + ANE_PACKED_FOR * (p->m + columns);
 }
 
 static int64_t cost_of_keeping_b(const ane_packed_product *p, int64_t slab_columns, int threads) {
     int64_t rows = largest_share(p->m, p->kernel->rows, threads), slabs = ane_panels_in(p->n, slab_columns);
-    return rows * p->n + PACKED_FOR * (rows * slabs + p->n);
+    return rows * p->n + ANE_PACKED_FOR * (rows * slabs + p->n);
 }
 
 /* At least so many pieces for each thread, of no more than `most` panels. */
@@ -196,6 +195,7 @@ static void run_many(const ane_packed_product *p, const ane_packed_source *b, vo
 }
 
 int64_t ane_packed_slab_bytes(const ane_packed_product *p, int threads) {
+    if (ane_packed_is_split(p)) return ane_packed_split_bytes(p, threads);
     slab s = slab_of(p);
     return ane_packed_in_slabs(threads) ? cut_of(p, threads).bytes * threads
                                         : ane_packed_bytes(p->kernel, s.columns, s.k);
@@ -205,7 +205,10 @@ void ane_packed_run_slabs(
     const ane_packed_product *given, const ane_packed_source *b, void *room, int threads) {
     ane_packed_product p = *given;
     if (p.squares_pitch == 0) p.squares_pitch = ane_panels_in(p.n, p.kernel->columns);
-    (ane_packed_in_slabs(threads) ? run_few : run_many)(&p, b, room, threads);
+    if (ane_packed_is_split(&p))
+        ane_packed_run_split(&p, b, room, threads);
+    else
+        (ane_packed_in_slabs(threads) ? run_few : run_many)(&p, b, room, threads);
 }
 
 /* ---- whichever is faster ----------------------------------------------------------------------------------------------- */
