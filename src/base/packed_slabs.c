@@ -14,16 +14,22 @@ bool ane_packed_in_slabs(int threads) {
 }
 
 /* Columns and numbers along k of a slab of B. They do not depend on how many threads there are, nor do the sums. C is passed
- * over once with each slab: where it is large they are as large as the second cache allows. */
-enum { MANY_ROWS = 4096 };
+ * over once with each slab: where it has many rows, or is larger than the second cache and one slab less would do, they are as
+ * large as that allows. */
 typedef struct slab {
     int64_t columns, k;
 } slab;
 
+static bool has_few_slabs(const ane_packed_product *p) {
+    enum { MANY_ROWS = 4096, MANY_SUMS = 1 << 19 };
+    int64_t slab = p->kernel->slab;
+    return p->m > MANY_ROWS || (p->m * p->n > MANY_SUMS && p->k > slab && p->k <= 2 * slab);
+}
+
 static slab slab_of(const ane_packed_product *p) {
     const ane_packed_kernel *kernel = p->kernel;
     int64_t columns = ane_part_of(p->n, kernel->n_chunk, kernel->columns),
-            most = p->m > MANY_ROWS ? kernel->b_bytes / kernel->bytes / columns : kernel->slab;
+            most = has_few_slabs(p) ? kernel->b_bytes / kernel->bytes / columns : kernel->slab;
     return (slab){columns, ane_part_of(p->k, most, kernel->k_step)};
 }
 
@@ -91,7 +97,7 @@ static cut cut_of(const ane_packed_product *p, int threads) {
     cut c = {.slab = slab_of(p)};
     const ane_packed_product left = slab_product(p, 0, c.slab.k);
     int64_t left_bytes = ane_packed_left_bytes(&left);
-    c.keeps_a = p->m <= MANY_ROWS && left_bytes <= kernel->b_bytes &&
+    c.keeps_a = !has_few_slabs(p) && left_bytes <= kernel->b_bytes &&
                 cost_of_keeping_a(p, threads) < cost_of_keeping_b(p, c.slab.columns, threads);
     if (c.keeps_a) {
         cut_pieces(&c, p->n, kernel->columns, 16, 2, threads);
