@@ -191,7 +191,8 @@ static json_t *result(const cli_args *args, bench *b) {
     json_t *prompt = cli_json_spread(b->prompt_ms, b->repeat),
            *token = cli_json_spread(b->token_ms, b->repeat * b->tokens);
     double read = ane_stats_of(b->spells.rates, b->spells.n).median,
-           share = ane_stats_of(b->spells.shares, b->spells.n).median;
+           share = ane_stats_of(b->spells.shares, b->spells.n).median,
+           plain_share = ane_stats_of(b->spells.plain_shares, b->spells.n).median;
     double prompt_ms = median_of(prompt), token_ms = median_of(token),
            gbs = 1e-6 * b->matrix_bytes / token_ms, cache = b->position_bytes * (b->prompt + 0.5 * b->tokens),
            gflops = 1e-6 * b->prompt_flops / prompt_ms;
@@ -206,7 +207,7 @@ static json_t *result(const cli_args *args, bench *b) {
         {"peak_gflops", 1e-9 * b->peak}, {"prompt_of_peak", 1e9 * gflops / b->peak},
         {"tokens_per_second", 1e3 / token_ms}, {"weight_megabytes", 1e-6 * b->matrix_bytes},
         {"weight_gbs", gbs}, {"cache_megabytes", 1e-6 * cache}, {"read_gbs", 1e-9 * read},
-        {"decode_of_bandwidth", share}};
+        {"decode_of_bandwidth", share}, {"decode_of_plain_reading", plain_share}};
     for (size_t i = 0; o && i < sizeof numbers / sizeof *numbers; i++)
         json_object_set_new(o, numbers[i].name, json_real(numbers[i].value));
     if (b->prompt_profile)
@@ -227,10 +228,11 @@ static void print_result(const json_t *o) {
         json_integer_value(json_object_get(o, "prompt_tokens")), median_of(json_object_get(o, "prompt_ms")),
         number(o, "prompt_tokens_per_second"), number(o, "prompt_gflops"), 1e2 * number(o, "prompt_of_peak"),
         number(o, "peak_gflops"));
-    printf("  decode  %5lld tokens %9.2f ms %9.1f tokens/s %9.1f GB/s of weights, %.0f%% of %.1f GB/s read\n",
+    printf("  decode  %5lld tokens %9.2f ms %9.1f tokens/s %9.1f GB/s of weights, %.0f%% of %.1f GB/s read, "
+           "%.0f%% of plain reading\n",
         json_integer_value(json_object_get(o, "new_tokens")), median_of(json_object_get(o, "token_ms")),
         number(o, "tokens_per_second"), number(o, "weight_gbs"), 1e2 * number(o, "decode_of_bandwidth"),
-        number(o, "read_gbs"));
+        number(o, "read_gbs"), 1e2 * number(o, "decode_of_plain_reading"));
     printf("  weights loaded or made in %.0f ms, first prompt in %.0f ms more\n", number(o, "load_ms"),
         number(o, "first_ms"));
     const json_t *profile = json_object_get(o, "profile");
@@ -303,9 +305,10 @@ const cli_command cli_bench_generate = {
         "Without options of its own, the benchmark's cases. With one of them (--model, --prompt, --tokens, "
         "--repeat, --profile), medians of one. Decoding is bound by reading every weight once for a token: "
         "GB/s are of weights alone (the key and value cache comes on top). Before and behind every 8 tokens "
-        "the same threads read an array as large, in two ways, of which the better one counts; the "
-        "percentage is the median over these spells, each against what was read around it. Operations of the "
-        "prompt are 2 per multiply-add of every product, attention to what is before a token included.",
+        "the same threads read an array as large, plainly and in the order in which memory is fastest, of "
+        "which the better one counts; percentages are medians over these spells, each against what was read "
+        "around it. Operations of the prompt are 2 per multiply-add of every product, attention to what is "
+        "before a token included.",
     .options = options,
     .examples = (const char *const[]){"anemone bench generate --model stories110m --precision bf16",
         "decode and prefill of 110 million weights of two bytes",

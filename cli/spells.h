@@ -15,7 +15,7 @@ typedef struct spells {
     double bytes;                                    /* that a token must read */
     double before[ANE_READER_WAYS][2 * SPELL_READS]; /* and behind: bytes a second around the spell at hand */
     int n;
-    double *rates, *shares; /* of every spell so far */
+    double *rates, *shares, *plain_shares; /* of every spell so far; of the plain way alone */
 } spells;
 
 bool spells_begin(spells *s, int threads, double bytes, int most, ane_error *e);

@@ -27,10 +27,10 @@ double ane_peak_read(int threads);
 typedef struct ane_reader ane_reader;
 ane_reader *ane_reader_new(int threads, int64_t bytes);
 void ane_reader_free(ane_reader *r);
-/* Read it once: bytes a second. Ways: four streams for each thread; two, of which half a KiB is asked for in turn, well before it is
- * read. Which one is faster depends on the machine. */
-enum { ANE_READER_WAYS = 2 };
-double ane_reader_pass(ane_reader *r, int way);
+/* Read it once: bytes a second. Plainly, in four streams for each thread; or in two, of which half a KiB is asked for in turn, well before
+ * it is read. Which one is faster depends on the machine. */
+typedef enum ane_reader_way { ANE_READ_PLAINLY, ANE_READ_ASKED, ANE_READER_WAYS } ane_reader_way;
+double ane_reader_pass(ane_reader *r, ane_reader_way way);
 /* The vector instructions that it was measured with: "AVX-512", "AVX2", "NEON", "plain C". */
 const char *ane_peak_vectors(void);
 

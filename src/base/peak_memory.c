@@ -86,7 +86,8 @@ static void sum_part_asking(void *context, int64_t begin, int64_t end) {
     sum_streams(context, begin, end, 2, 8, 12);
 }
 
-static ane_range_fn *const ways[ANE_READER_WAYS] = {sum_part, sum_part_asking};
+static ane_range_fn *const ways[ANE_READER_WAYS] = {
+    [ANE_READ_PLAINLY] = sum_part, [ANE_READ_ASKED] = sum_part_asking};
 
 struct ane_reader {
     int threads;
@@ -117,7 +118,7 @@ void ane_reader_free(ane_reader *r) {
     free(r);
 }
 
-double ane_reader_pass(ane_reader *r, int way) {
+double ane_reader_pass(ane_reader *r, ane_reader_way way) {
     double start = ane_clock_ms();
     ane_parallel_for(r->lines, 128, r->threads, ways[way], &r->sum);
     return 1e3 * LINE * (double)r->lines / (ane_clock_ms() - start);
@@ -127,7 +128,7 @@ double ane_peak_read(int threads) {
     ane_reader *r = ane_reader_new(threads, (int64_t)sizeof(float) * FLOATS);
     double best = 0;
     for (int i = 0; r && i < ANE_READER_WAYS * PASSES; i++) {
-        double rate = ane_reader_pass(r, i % ANE_READER_WAYS);
+        double rate = ane_reader_pass(r, (ane_reader_way)(i % ANE_READER_WAYS));
         if (rate > best) best = rate;
     }
     ane_reader_free(r);

@@ -45,7 +45,7 @@ succeeds bench generate --model stories260k --prompt 40 --tokens 3 --repeat 2 --
 for key in prompt token rows bound_ms; do prints "\"$key\":"; done
 succeeds bench generate --model stories260k --prompt 2 --tokens 2 --repeat 1 --threads 1 --json
 for key in prompt_tokens new_tokens median tokens_per_second prompt_tokens_per_second peak_gflops read_gbs weight_gbs \
-  decode_of_bandwidth prompt_of_peak load_ms first_ms; do
+  decode_of_bandwidth decode_of_plain_reading prompt_of_peak load_ms first_ms; do
   less 0 "$(number $key)" || fail "\"$key\" is missing"
 done
 fails 1 "no_such_model" bench generate --model no_such_model
