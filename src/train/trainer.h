@@ -13,6 +13,7 @@ typedef struct ane_trainer {
     ane_path run;          /* its folder */
     ane_run_config config; /* config.options is what this run does */
     int64_t stop_after;    /* steps; 0: at the end */
+    bool made_folder;      /* of the run: it was not there */
     char description[1024];
     ane_device *device;
     ane_tokenizer *tokenizer;

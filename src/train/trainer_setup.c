@@ -111,6 +111,7 @@ static bool claim_folder(ane_trainer *t, const char *out, ane_error *e) {
         ane_fail(e, ANE_ERROR_ARGUMENT, out, "The folder holds a run already.");
         return ane_hint(e, "Continue it with --resume %s, or give another folder.", out);
     }
+    t->made_folder = !ane_path_exists(out);
     if (!ane_path_set(&t->run, e, "%s", out) || !ane_make_folders(out, e)) return false;
     if (access(out, W_OK) == 0) return true;
     ane_fail(e, ANE_ERROR_IO, out, "Cannot write into the folder: %s.", strerror(errno));
@@ -232,7 +233,7 @@ static bool warn_about_setup(ane_trainer *t, ane_error *e) {
     return true;
 }
 
-bool ane_trainer_start(ane_trainer *t, const ane_train_options *options, ane_error *e) {
+static bool start(ane_trainer *t, const ane_train_options *options, ane_error *e) {
     if (!ane_train_options_check(options, e) || !claim_folder(t, options->out, e)) return false;
     t->config.options = *options;
     t->config.options.schedule.total = options->steps;
@@ -247,4 +248,10 @@ bool ane_trainer_start(ane_trainer *t, const ane_train_options *options, ane_err
     return ane_tokenizer_save(t->tokenizer, t->run.text, e) && ane_runlog_open(&t->log, t->run.text, e) &&
            ane_runlog_cut(&t->log, -1, e) && ane_run_config_write(&t->config, t->run.text, e) &&
            ane_trainer_say(t, "start", t->description, e) && warn_about_setup(t, e);
+}
+
+bool ane_trainer_start(ane_trainer *t, const ane_train_options *options, ane_error *e) {
+    if (start(t, options, e)) return true;
+    if (t->made_folder) rmdir(t->run.text); /* unless something is in it */
+    return false;
 }

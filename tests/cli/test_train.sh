@@ -113,6 +113,10 @@ cmp -s x run/checkpoints/step-12/config.json && fail "the checkpoint's config ha
 # What cannot be trained.
 fails 1 "nopreset" train --model nopreset --data stories.txt --out new
 fails 1 "missing.txt" train --model config.json --data missing.txt --out new
+[ ! -e new ] || fail "a training that could not begin left its folder"
+mkdir mine
+fails 1 "missing.txt" train --model config.json --data missing.txt --out mine
+[ -d mine ] || fail "a training that could not begin took away a folder that had been there"
 : >empty.txt
 fails 1 "empty.txt" train --model config.json --data empty.txt --out new
 printf 'too short' >short.txt
