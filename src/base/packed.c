@@ -107,19 +107,17 @@ void ane_packed_pack(const ane_packed_kernel *kernel, void *to, const ane_packed
 /* ---- multiplying --------------------------------------------------------------------------------------- */
 
 enum {
-    MOST_ROWS = 32,
-    MOST_COLUMNS = 32,
     STRIP = 288 << 10, /* bytes of A packed at once, on the stack */
     MOST_K = 1536,     /* so that a panel of any kernel fits a strip */
 };
 
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
     const void *b, int64_t k, float *c, int64_t ldc, bool add) {
-    _Alignas(64) float whole[MOST_ROWS * MOST_COLUMNS];
-    block(a, b, k, whole, MOST_COLUMNS, ANE_PUT);
+    _Alignas(64) float whole[ANE_PACKED_SIDE * ANE_PACKED_SIDE];
+    block(a, b, k, whole, ANE_PACKED_SIDE, ANE_PUT);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j++) {
-            float x = whole[i * MOST_COLUMNS + j];
+            float x = whole[i * ANE_PACKED_SIDE + j];
             c[i * ldc + j] = add ? c[i * ldc + j] + x : x;
         }
 }
@@ -173,8 +171,8 @@ static double last_block(const ane_packed_product *p, ane_packed_block *block, i
     const void *a, const void *b, int64_t k, float *c, ane_packed_store store) {
     const ane_packed_kernel *kernel = p->kernel;
     if (rows == kernel->rows && columns == kernel->columns) {
-        _Alignas(64) float whole[MOST_ROWS * MOST_COLUMNS];
-        block(a, b, k, whole, MOST_COLUMNS, ANE_PUT);
+        _Alignas(64) float whole[ANE_PACKED_SIDE * ANE_PACKED_SIDE];
+        block(a, b, k, whole, ANE_PACKED_SIDE, ANE_PUT);
         return kernel->finish(c, p->ldc, whole, store);
     }
     double sum = 0;

@@ -6,6 +6,8 @@
 
 extern const ane_packed_kernel ane_packed_avx512, ane_packed_avx512bf16, ane_packed_amx, ane_packed_fp32_amx;
 
+enum { ANE_PACKED_SIDE = 32 }; /* rows and columns of a block, at most */
+
 static inline int64_t ane_least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }

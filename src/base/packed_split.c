@@ -4,9 +4,9 @@
 #include "base/packed_impl.h"
 #include "base/parallel.h"
 
-#include <string.h>
+#include <stddef.h>
 
-enum { MANY_PARTS = 16, SLABS = 4, MOST_BLOCK = 32 * 32 };
+enum { MANY_PARTS = 16, SLABS = 4 /* of each, at least */ };
 
 static int64_t whole_lines(int64_t bytes) {
     return (bytes + 63) / 64 * 64;
@@ -125,13 +125,15 @@ static void multiply_units(void *context, int64_t begin, int64_t end) {
             multiply_part(w, unit / w->groups, unit % w->groups, w->slabs + thread * w->slab_bytes, 1);
 }
 
-/* As few groups of columns as share parts evenly: each packs its part of A. */
+/* Groups of columns, of which each packs its part of A: as few as give every thread as much. */
+static int64_t groups_of(int64_t parts, int threads) {
+    if (threads <= parts) return 1;
+    return threads % parts == 0 ? threads / parts : threads;
+}
+
 static void multiply_by_few(work *w, int threads) {
-    int64_t panels = ane_panels_in(w->p.n, w->p.kernel->columns), groups = threads <= w->parts ? 1
-                                                                           : threads % w->parts == 0
-                                                                               ? threads / w->parts
-                                                                               : threads;
-    w->groups = ane_least(groups, panels);
+    int64_t panels = ane_panels_in(w->p.n, w->p.kernel->columns);
+    w->groups = ane_least(groups_of(w->parts, threads), panels);
     ane_pieces_start(&w->units, w->parts * w->groups, 1, threads);
     ane_parallel_for(threads, 1, threads, multiply_units, w);
 }
@@ -152,7 +154,7 @@ static void gather_block(
 /* The same is added to C; returns the sum of the squares of what it becomes. */
 static double finish_block(const work *w, int64_t row, int64_t column) {
     const ane_packed_kernel *kernel = w->p.kernel;
-    _Alignas(64) float block[MOST_BLOCK];
+    _Alignas(64) float block[ANE_PACKED_SIDE * ANE_PACKED_SIDE];
     int64_t rows = ane_least(kernel->rows, w->p.m - row),
             columns = ane_least(kernel->columns, w->p.n - column);
     float *c = w->p.c + row * w->p.ldc + column;
