@@ -4,7 +4,7 @@
 #include "base/packed_impl.h"
 #include "base/parallel.h"
 
-#include <stddef.h>
+#include <string.h>
 
 enum { MANY_PARTS = 16, SLABS = 4 /* of each, at least */ };
 
@@ -48,7 +48,7 @@ static int64_t slab_bytes(const ane_packed_product *slab) {
 /* Sums and slabs must fit the second cache, of which many parts leave more to others. */
 bool ane_packed_is_split(const ane_packed_product *p) {
     const ane_packed_product slab = slab_of(p);
-    int64_t parts = parts_of(p), room = p->kernel->b_bytes / 5 * (parts == MANY_PARTS ? 8 : 6);
+    int64_t parts = parts_of(p), room = (int64_t)p->kernel->b_bytes * (parts == MANY_PARTS ? 8 : 6) / 5;
     return parts > 1 && sum_bytes(p) + slab_bytes(&slab) <= room;
 }
 
@@ -143,12 +143,15 @@ static void multiply_by_few(work *w, int threads) {
 /* to[rows, columns], side by side, = the sums of all parts but the first of a block of C. */
 static void gather_block(
     const work *w, float *to, int64_t row, int64_t column, int64_t rows, int64_t columns) {
-    for (int64_t part = 1; part < w->parts; part++)
-        for (int64_t i = 0; i < rows; i++) {
-            const float *restrict from = sums_of(w, part) + (row + i) * w->p.n + column;
-            float *restrict sum = to + i * columns;
-            for (int64_t j = 0; j < columns; j++) sum[j] = part == 1 ? from[j] : sum[j] + from[j];
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t at = (row + i) * w->p.n + column;
+        float *restrict sum = to + i * columns;
+        memcpy(sum, sums_of(w, 1) + at, (size_t)columns * sizeof *sum);
+        for (int64_t part = 2; part < w->parts; part++) {
+            const float *restrict from = sums_of(w, part) + at;
+            for (int64_t j = 0; j < columns; j++) sum[j] += from[j];
         }
+    }
 }
 
 /* The same is added to C; returns the sum of the squares of what it becomes. */
