@@ -111,8 +111,9 @@ static bool claim_folder(ane_trainer *t, const char *out, ane_error *e) {
         ane_fail(e, ANE_ERROR_ARGUMENT, out, "The folder holds a run already.");
         return ane_hint(e, "Continue it with --resume %s, or give another folder.", out);
     }
-    t->made_folder = !ane_path_exists(out);
+    bool was_there = ane_path_exists(out);
     if (!ane_path_set(&t->run, e, "%s", out) || !ane_make_folders(out, e)) return false;
+    t->made_folder = !was_there;
     if (access(out, W_OK) == 0) return true;
     ane_fail(e, ANE_ERROR_IO, out, "Cannot write into the folder: %s.", strerror(errno));
     return ane_hint(e, "Choose a place that you may write to, or fix its permissions.");

@@ -116,6 +116,7 @@ fails 1 "missing.txt" train --model config.json --data missing.txt --out new
 [ ! -e new ] || fail "a training that could not begin left its folder"
 mkdir mine
 fails 1 "missing.txt" train --model config.json --data missing.txt --out mine
+fails 1 "too long" train --model config.json --data stories.txt --out "mine$(printf '/%.0s' {1..5000})x"
 [ -d mine ] || fail "a training that could not begin took away a folder that had been there"
 : >empty.txt
 fails 1 "empty.txt" train --model config.json --data empty.txt --out new
