@@ -40,8 +40,10 @@ static double rate_of(const spells *s, int way) {
 
 static double better_rate(const spells *s) {
     double best = 0;
-    for (int way = 0; way < ANE_READER_WAYS; way++)
-        if (rate_of(s, way) > best) best = rate_of(s, way);
+    for (int way = 0; way < ANE_READER_WAYS; way++) {
+        double rate = rate_of(s, way);
+        if (rate > best) best = rate;
+    }
     return best;
 }
 

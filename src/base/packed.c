@@ -122,6 +122,13 @@ void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t column
         }
 }
 
+double ane_packed_sum_of_squares(const float *c, int64_t ldc, int64_t rows, int64_t columns) {
+    double sum = 0;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) sum += (double)c[i * ldc + j] * c[i * ldc + j];
+    return sum;
+}
+
 static bool is_along(const ane_packed_product *p) {
     return p->a.k_stride == 1;
 }
@@ -175,11 +182,8 @@ static double last_block(const ane_packed_product *p, ane_packed_block *block, i
         block(a, b, k, whole, ANE_PACKED_SIDE, ANE_PUT);
         return kernel->finish(c, p->ldc, whole, store);
     }
-    double sum = 0;
     ane_packed_edge_block(block, rows, columns, a, b, k, c, p->ldc, store == ANE_ADD);
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) sum += (double)c[i * p->ldc + j] * c[i * p->ldc + j];
-    return sum;
+    return ane_packed_sum_of_squares(c, p->ldc, rows, columns);
 }
 
 /* The blocks of one panel of A: k numbers from the part's l-th on. */

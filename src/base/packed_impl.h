@@ -23,6 +23,27 @@ static inline int64_t ane_panels_in(int64_t n, int64_t panel) {
     return (n + panel - 1) / panel;
 }
 
+static inline int64_t ane_whole_lines(int64_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+/* What of an operand lies from the l-th number along k on. */
+static inline ane_packed_source ane_packed_from(const ane_packed_source *s, int64_t l) {
+    return (ane_packed_source){s->x + l * s->k_stride, s->stride, s->k_stride};
+}
+
+/* Columns first to last of the product, which begin with a panel, and of its B. */
+static inline void ane_packed_narrow_columns(
+    ane_packed_product *p, ane_packed_source *b, int64_t first, int64_t last) {
+    p->n = last - first;
+    b->x += first * b->stride;
+    p->c += first;
+    if (p->squares) p->squares += first / p->kernel->columns;
+}
+
+/* Of a block of C. */
+double ane_packed_sum_of_squares(const float *c, int64_t ldc, int64_t rows, int64_t columns);
+
 /* A block over the edge of C, by way of a whole one beside it. */
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
     const void *b, int64_t k, float *c, int64_t ldc, bool add);

@@ -50,13 +50,6 @@ static void narrow_rows(ane_packed_product *p, int64_t first, int64_t last) {
     if (p->squares) p->squares += first / p->kernel->rows * p->squares_pitch;
 }
 
-static void narrow_columns(ane_packed_product *p, ane_packed_source *b, int64_t first, int64_t last) {
-    p->n = last - first;
-    b->x += first * b->stride;
-    p->c += first;
-    if (p->squares) p->squares += first / p->kernel->columns;
-}
-
 /* ---- few threads --------------------------------------------------------------------------------------------------- */
 
 /* How the work is cut: every thread keeps a slab of A, or of B, and multiplies it with pieces of the other. */
@@ -101,7 +94,7 @@ static cut cut_of(const ane_packed_product *p, int threads) {
                 cost_of_keeping_a(p, threads) < cost_of_keeping_b(p, c.slab.columns, threads);
     if (c.keeps_a) {
         cut_pieces(&c, p->n, kernel->columns, 16, 2, threads);
-        c.bytes = (left_bytes + 63) / 64 * 64 + ane_packed_bytes(kernel, c.piece, c.slab.k);
+        c.bytes = ane_whole_lines(left_bytes) + ane_packed_bytes(kernel, c.piece, c.slab.k);
     } else {
         cut_pieces(&c, p->m, kernel->rows, 8, 4, threads);
         c.bytes = ane_packed_bytes(kernel, c.slab.columns, c.slab.k);
@@ -142,7 +135,7 @@ static void run_piece(
     }
     ane_packed_source columns = *b;
     char *room = kept + w->cut.bytes - ane_packed_bytes(p.kernel, w->cut.piece, w->cut.slab.k);
-    narrow_columns(&p, &columns, first, ane_least(first + w->cut.piece, p.n));
+    ane_packed_narrow_columns(&p, &columns, first, ane_least(first + w->cut.piece, p.n));
     p.b = room;
     ane_packed_pack(p.kernel, room, &columns, p.n, p.k, 1);
     ane_packed_run_left(&p, kept);
@@ -152,13 +145,13 @@ static void run_piece(
 static void run_step(work *w, int64_t thread, int step, int64_t column, int64_t l) {
     const cut *c = &w->cut;
     ane_packed_product p = slab_product(&w->p, l, c->slab.k);
-    ane_packed_source b = {w->b.x + l * w->b.k_stride, w->b.stride, w->b.k_stride};
+    ane_packed_source b = ane_packed_from(&w->b, l);
     char *kept = w->room + thread * c->bytes;
     int64_t first = c->pieces * thread / w->threads, last = c->pieces * (thread + 1) / w->threads;
     if (c->keeps_a) {
         ane_packed_pack_left(&p, kept);
     } else {
-        narrow_columns(&p, &b, column, ane_least(column + c->slab.columns, p.n));
+        ane_packed_narrow_columns(&p, &b, column, ane_least(column + c->slab.columns, p.n));
         ane_packed_pack(p.kernel, kept, &b, p.n, p.k, 1);
     }
     for (int64_t k = 0; k < c->pieces; k++) {
@@ -192,8 +185,8 @@ static void run_many(const ane_packed_product *p, const ane_packed_source *b, vo
     for (int64_t first = 0; first < p->n; first += s.columns)
         for (int64_t l = 0; l < p->k; l += s.k) {
             ane_packed_product part = slab_product(p, l, s.k);
-            ane_packed_source from = {b->x + l * b->k_stride, b->stride, b->k_stride};
-            narrow_columns(&part, &from, first, ane_least(first + s.columns, p->n));
+            ane_packed_source from = ane_packed_from(b, l);
+            ane_packed_narrow_columns(&part, &from, first, ane_least(first + s.columns, p->n));
             part.b = room;
             ane_packed_pack(part.kernel, room, &from, part.n, part.k, threads);
             ane_packed_run(&part, threads);

@@ -8,12 +8,8 @@
 
 enum { MANY_PARTS = 16, SLABS = 4 /* of each, at least */ };
 
-static int64_t whole_lines(int64_t bytes) {
-    return (bytes + 63) / 64 * 64;
-}
-
 static int64_t sum_bytes(const ane_packed_product *p) {
-    return whole_lines(p->m * p->n * (int64_t)sizeof(float));
+    return ane_whole_lines(p->m * p->n * (int64_t)sizeof(float));
 }
 
 /* What one of two threads does for each number along k, in multiply-adds: half of k, and the sums of both halves are added up, each for as
@@ -42,7 +38,7 @@ static ane_packed_product slab_of(const ane_packed_product *p) {
 
 /* A slab of A and one of B behind it. */
 static int64_t slab_bytes(const ane_packed_product *slab) {
-    return whole_lines(ane_packed_left_bytes(slab)) + ane_packed_bytes(slab->kernel, slab->n, slab->k);
+    return ane_whole_lines(ane_packed_left_bytes(slab)) + ane_packed_bytes(slab->kernel, slab->n, slab->k);
 }
 
 /* Sums and slabs must fit the second cache, of which many parts leave more to others. */
@@ -82,10 +78,8 @@ static ane_packed_product sums_product(const work *w, int64_t part, int64_t grou
     if (part > 0) p.c = sums_of(w, part), p.ldc = p.n;
     p.store = part == 0 && p.store == ANE_ADD ? ANE_ADD : ANE_PUT;
     p.squares = NULL;
-    p.n = last - first;
-    p.c += first;
     *b = w->b;
-    b->x += first * b->stride;
+    ane_packed_narrow_columns(&p, b, first, last);
     return p;
 }
 
@@ -97,7 +91,7 @@ static void multiply_slab(const ane_packed_product *p, const ane_packed_source *
         ane_packed_run(&slab, threads);
         return;
     }
-    char *packed = room + whole_lines(ane_packed_left_bytes(&slab));
+    char *packed = room + ane_whole_lines(ane_packed_left_bytes(&slab));
     slab.b = packed;
     ane_packed_pack_left(&slab, room);
     ane_packed_pack(slab.kernel, packed, b, slab.n, slab.k, 1);
@@ -110,9 +104,9 @@ static void multiply_part(const work *w, int64_t part, int64_t group, char *room
     int64_t step = p.kernel->k_step, steps = ane_panels_in(p.k, step), first = steps * part / w->parts * step,
             last = ane_least(steps * (part + 1) / w->parts * step, p.k);
     for (int64_t l = first; l < last; l += w->slab) {
-        const ane_packed_source from = {b.x + l * b.k_stride, b.stride, b.k_stride};
+        const ane_packed_source from = ane_packed_from(&b, l);
         slab.k = ane_least(w->slab, last - l);
-        slab.a.x = p.a.x + l * p.a.k_stride;
+        slab.a = ane_packed_from(&p.a, l);
         multiply_slab(&slab, &from, room, threads);
         slab.store = ANE_ADD;
     }
@@ -164,14 +158,9 @@ static double finish_block(const work *w, int64_t row, int64_t column) {
     gather_block(w, block, row, column, rows, columns);
     if (rows == kernel->rows && columns == kernel->columns)
         return kernel->finish(c, w->p.ldc, block, ANE_ADD);
-    double sum = 0;
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) {
-            float *x = &c[i * w->p.ldc + j];
-            *x += block[i * columns + j];
-            sum += (double)*x * *x;
-        }
-    return sum;
+        for (int64_t j = 0; j < columns; j++) c[i * w->p.ldc + j] += block[i * columns + j];
+    return ane_packed_sum_of_squares(c, w->p.ldc, rows, columns);
 }
 
 static void finish_rows(void *context, int64_t begin, int64_t end) {
