@@ -26,7 +26,7 @@
         {.name = "recompute",                                                                                \
             .kind = CLI_CHOICE,                                                                              \
             .value = "WHAT",                                                                                 \
-            .choices = "none|attention|block",                                                               \
+            .choices = "none|attention|block|gradients",                                                     \
             .help = "less memory for more time: what the way back computes again instead of keeping it"},    \
     {                                                                                                        \
         .name = "dw", .kind = CLI_CHOICE, .value = "WHERE", .choices = "cpu|device",                         \

@@ -145,8 +145,9 @@ typedef enum ane_recompute {
     ANE_RECOMPUTE_NONE, /* element-wise operations alone */
     ANE_RECOMPUTE_ATTENTION, /* attention, too: nothing of the length of a sequence squared is kept on any device */
     ANE_RECOMPUTE_BLOCK, /* whole blocks: only what stands between them is kept */
+    ANE_RECOMPUTE_GRADIENTS, /* and gradients: one block's are kept, and every use of them runs the way back again */
 } ane_recompute;
-const char *ane_recompute_name(ane_recompute recompute); /* "none", "attention", "block" */
+const char *ane_recompute_name(ane_recompute recompute); /* "none", "attention", "block", "gradients" */
 bool ane_recompute_from_name(ane_recompute *recompute, const char *name, ane_error *e);
 
 typedef struct ane_placement {
@@ -178,19 +179,30 @@ typedef struct ane_network_timers {
     double beside;  /* products while something else was going on */
 } ane_network_timers;
 
-/* `gradients` (same layout as weights, zeros at first) is added to by every backward; NULL: evaluation only. Both must outlive the
- * network. `placement` NULL: ANE_PLACE_BEST for all. More tokens in a sequence than the model's max_seq are refused. */
+/* A store for the gradients of a model: laid out like its weights, or, where placement->recompute is
+ * ANE_RECOMPUTE_GRADIENTS, like those of a model with one block, which all blocks use in turn. Zeros. `placement` NULL: all
+ * are kept. */
+ane_weights *ane_gradients_new(const ane_model_config *c, const ane_placement *placement, ane_error *e);
+/* `gradients` (of ane_gradients_new with the same placement) is added to by every backward; NULL: evaluation only. Both must
+ * outlive the network. `placement` NULL: ANE_PLACE_BEST for all. More tokens in a sequence than the model's max_seq are refused. */
 ane_network *ane_network_new(ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch,
     int32_t seq, const ane_placement *placement, ane_error *e);
 void ane_network_free(ane_network *n);
 ane_placement ane_network_placement(const ane_network *n); /* as it was decided */
-/* Mean cross-entropy in nats over the targets; tokens and targets [batch, seq], ids < vocab. With gradients, also
+/* Mean cross-entropy in nats over the targets; tokens and targets [batch, seq], ids < vocab. Where gradients are kept, also
  * backward: gradients += scale * d(loss). A target of -1 is not counted; when none is, loss and gradients are 0. */
 bool ane_network_loss(
     ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e);
 /* The next backward puts its gradients in place of those there are: cheaper than to zero them and add. */
 void ane_network_clear_gradients(ane_network *n);
-/* Of each tensor of the gradients, as the last ane_network_loss left them, the sum of squares; NaN where forming it did not
+/* Uses gradients of the weights [begin, end), as counted in the store of weights; the first is at `g`. */
+typedef void ane_gradient_user(void *context, int64_t begin, int64_t end, const float *g);
+/* Every gradient of the last ane_network_loss, whose `tokens` these are, once: all in one go where they are kept; else the
+ * way back is run, and each block's are there during one call alone. The user may change the weights that it is given the
+ * gradients of; after that the next loss comes before other gradients. */
+bool ane_network_gradients(
+    ane_network *n, const int32_t *tokens, ane_gradient_user *use, void *context, ane_error *e);
+/* Of each tensor of the gradients, as it was formed last, the sum of squares; NaN where forming it did not
  * give it. For networks with gradients; the network's own memory. */
 const double *ane_network_squares(ane_network *n);
 /* Logits [batch*seq, vocab] for tokens [batch, seq]. */

@@ -33,19 +33,24 @@ typedef struct ane_adamw_options {
 
 typedef struct ane_adamw {
     ane_adamw_options options;
-    ane_weights *m, *v; /* moments, laid out like the weights */
-    int64_t t;          /* updates made */
-    double *partials;   /* private: sums of squares, one for every few thousand gradients */
+    ane_weights *m, *v;          /* moments, laid out like the weights */
+    int64_t t;                   /* updates made */
+    struct ane_adamw_pass *pass; /* private: of the update under way */
 } ane_adamw;
 
 ane_adamw *ane_adamw_new(const ane_model_config *c, const ane_adamw_options *options, ane_error *e);
 void ane_adamw_free(ane_adamw *o);
-/* One update from gradients * gradient_scale, in two passes over memory: the norm, then clip, moments and weights; the
- * gradients stay as they are. `squares`: NULL, or the sum of squares of each gradient tensor that is known, NaN for others;
- * those that are finite are not read for the norm (ane_network_squares). Returns the global norm of the scaled gradients, before clipping; when it is not finite
- * nothing is updated. Decoupled decay, PyTorch's formulas (torch.optim.AdamW,
- * clip_grad_norm_), save that moments too small for a normal float become zero. The result does not depend on the
- * number of threads. All three stores must have the optimizer's layout. */
+/* One update of a network's weights from the gradients of its last ane_network_loss, whose `tokens` these are, times
+ * gradient_scale, in two passes over them: the norm, then clip, moments and weights (ane_network_gradients). *norm is the
+ * global norm of the scaled gradients, before clipping; when it is not finite nothing is updated. Decoupled decay, PyTorch's
+ * formulas (torch.optim.AdamW, clip_grad_norm_), save that moments too small for a normal float become zero. The result does
+ * not depend on the number of threads. Weights must have the optimizer's layout.
+ *
+ * Fails when the network does. Where gradients are not kept, weights may then be half updated: the error says so. */
+bool ane_adamw_step(ane_adamw *o, ane_network *n, ane_weights *weights, const int32_t *tokens,
+    double gradient_scale, double lr, int threads, double *norm, ane_error *e);
+/* The same from gradients in a store like the weights'. `squares`: NULL, or the sum of squares of each gradient tensor that
+ * is known, NaN for others; those that are finite are not read for the norm. Returns the norm. */
 double ane_adamw_update(ane_adamw *o, ane_weights *weights, const ane_weights *gradients,
     const double *squares, double gradient_scale, double lr, int threads);
 

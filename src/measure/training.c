@@ -43,7 +43,7 @@ bool ane_training_open(ane_training *t, const char *device, const ane_model_conf
     if (!t->device) return false;
     t->scale = ane_device_capabilities(t->device)->precision == ANE_FP16 ? SCALE_FP16 : 1;
     t->weights = ane_weights_new(c, e);
-    t->gradients = t->weights ? ane_weights_new(c, e) : NULL;
+    t->gradients = t->weights ? ane_gradients_new(c, placement, e) : NULL;
     t->optimizer = t->gradients ? ane_adamw_new(c, &adamw, e) : NULL;
     if (!t->optimizer) return false;
     ane_weights_init(t->weights, 0);
@@ -72,8 +72,10 @@ static bool micro_step(ane_training *t, ane_error *e) {
 
 static bool optimize(ane_training *t, ane_error *e) {
     const int threads = ane_device_capabilities(t->device)->threads;
-    const double norm = ane_adamw_update(t->optimizer, t->weights, t->gradients,
-        ane_network_squares(t->network), 1 / t->scale, LEARNING_RATE, threads);
+    double norm;
+    if (!ane_adamw_step(t->optimizer, t->network, t->weights, t->tokens, 1 / t->scale, LEARNING_RATE, threads,
+            &norm, e))
+        return false;
     ane_network_clear_gradients(t->network);
     return isfinite(norm) || ane_fail(e, ANE_ERROR_NUMERIC, "bench", "the gradient is not finite");
 }

@@ -53,6 +53,7 @@ typedef struct scatter_job {
     float *table;
     const float *d;
     const int32_t *tokens;
+    int64_t first, rows; /* of the table */
     int64_t channels, columns;
     double growth[SHARES];
 } scatter_job;
@@ -62,7 +63,9 @@ typedef struct scatter_job {
 static double scatter_channels(const scatter_job *job, int64_t first, int64_t last) {
     double growth = 0;
     for (int64_t n = 0; n < job->columns; n++) {
-        float *row = job->table + job->tokens[n] * job->channels;
+        int64_t at = job->tokens[n] - job->first;
+        if (at < 0 || at >= job->rows) continue;
+        float *row = job->table + at * job->channels;
         for (int64_t c = first; c < last; c++) {
             float was = row[c];
             row[c] += job->d[c * job->columns + n];
@@ -83,9 +86,9 @@ static void scatter(void *context, int64_t begin, int64_t end) {
     }
 }
 
-double ane_embedding_scatter(
-    float *d_table, const float *d, const int32_t *tokens, int64_t channels, int64_t columns, int threads) {
-    scatter_job job = {d_table, d, tokens, channels, columns, {0}};
+double ane_embedding_scatter(float *d_table, int64_t first, int64_t rows, const float *d,
+    const int32_t *tokens, int64_t channels, int64_t columns, int threads) {
+    scatter_job job = {d_table, d, tokens, first, rows, channels, columns, {0}};
     double growth = 0;
     ane_parallel_pieces(SHARES, 1, threads, scatter, &job);
     for (int i = 0; i < SHARES; i++) growth += job.growth[i];

@@ -9,9 +9,10 @@
 /* x[channels, columns]: column n is row tokens[n] of table[vocab, channels]. */
 void ane_embedding_gather(
     float *x, const float *table, const int32_t *tokens, int64_t channels, int64_t columns, int threads);
-/* Row tokens[n] of d_table += column n of d[channels, columns]. Returns by how much the sum of the table's squares grows. */
-double ane_embedding_scatter(
-    float *d_table, const float *d, const int32_t *tokens, int64_t channels, int64_t columns, int threads);
+/* Row tokens[n] of a table += column n of d[channels, columns]; d_table has its rows [first, first + rows), others are left out.
+ * Returns by how much the sum of the table's squares grows. */
+double ane_embedding_scatter(float *d_table, int64_t first, int64_t rows, const float *d,
+    const int32_t *tokens, int64_t channels, int64_t columns, int threads);
 void ane_zero(float *x, int64_t n, int threads);
 /* in[rows, columns] -> out[columns, rows] */
 void ane_transpose(float *out, const float *in, int64_t rows, int64_t columns, int threads);
@@ -38,6 +39,7 @@ typedef struct ane_product {
     ane_buffer *left, *right; /* of a product */
     ane_buffer *value;        /* otherwise: the gradient itself */
     float *gradient;          /* where it goes */
+    const float *weight;      /* whose gradient it is */
     bool continues;           /* another of the same copy has gone there before */
     int threads;
     const struct ane_packed_kernel *kernel; /* NULL: the library's product */
@@ -46,11 +48,14 @@ typedef struct ane_product {
     double *squares;      /* NULL, or where the sum of squares of the gradient goes: NaN when not known */
     double *blocks;       /* room for ane_product_blocks of them; NULL: it is not known */
 } ane_product;
-int64_t ane_product_room(const ane_product *p);
+int64_t ane_product_room(const ane_product *p, int64_t rows); /* for so many rows of it at a time */
 int64_t ane_product_blocks(const ane_product *p);
 /* gradient = the product, or with `add` gradient += the product. staging[2] as for ane_floats_open, each as large as the
  * largest operand that needs it. */
 bool ane_product_form(const ane_product *p, bool add, float *const staging[2], ane_error *e);
+/* The same of rows [first, first + rows) of the product alone; they begin where it would. Its sum of squares is not known then. */
+bool ane_product_form_rows(
+    const ane_product *p, int64_t first, int64_t rows, bool add, float *const staging[2], ane_error *e);
 /* 2 operations per multiply-add. */
 double ane_product_flops(const mil_param_grad *how);
 

@@ -24,6 +24,9 @@ void ane_block_params(const ane_model_config *c, ane_block_param params[ANE_BLOC
 ane_weights *ane_weights_layout(const ane_model_config *c, ane_error *e); /* data NULL */
 bool ane_weights_allocate(ane_weights *w, ane_error *e);
 
+/* The shape whose layout ane_gradients_new has. */
+ane_model_config ane_gradients_config(const ane_model_config *c, const ane_placement *placement);
+
 /* The master copy of a parameter of block `layer`, and of the head, whatever `layer` is; `store` is an
  * ane_weights. */
 float *ane_block_master(const void *store, int layer, const char *name, int64_t *count);

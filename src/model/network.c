@@ -11,7 +11,8 @@ ane_buffer *ane_network_x(const ane_network *n, int segment) {
 }
 
 ane_buffer *ane_network_d(const ane_network *n, int segment) {
-    return n->d[segment % ANE_D];
+    if (n->keeps_gradients) return n->d[segment % ANE_D];
+    return n->d[segment == n->n_segments ? ANE_D - 1 : segment % (ANE_D - 1)];
 }
 
 ane_placement ane_network_placement(const ane_network *n) {
@@ -62,12 +63,13 @@ static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
         ane_zero(table, (int64_t)c->vocab_size * c->dim, n->threads); /* tied: the head's gradient */
     if (c->tied) {
         n->squares[0] = NAN;
-        ane_stage_squares(n->head, n->gradients, n->squares);
+        ane_stage_squares(n->head, n->weights, n->squares);
         n->embedding_squares = n->squares[0];
     } else if (!n->adds) {
         n->embedding_squares = 0;
     }
-    n->embedding_squares += ane_embedding_scatter(table, d, tokens, c->dim, n->columns, n->threads);
+    n->embedding_squares +=
+        ane_embedding_scatter(table, 0, c->vocab_size, d, tokens, c->dim, n->columns, n->threads);
     return ane_floats_close(n->d[0], ANE_READ, n->staging[0], e);
 }
 
@@ -89,7 +91,7 @@ static bool backward_norm(ane_network *n, int k, ane_error *e) {
            ane_add_floats(ane_network_d(n, k), ane_network_d(n, k + 1), h->d_x, n->staging[0], n->threads, e);
 }
 
-static bool backward_segment(ane_network *n, int k, double *mark, ane_error *e) {
+bool ane_network_backward_segment(ane_network *n, int k, double *mark, ane_error *e) {
     ane_stage *s = n->stages[k % n->n_halves];
     int copy = k / n->n_halves;
     if (!ane_network_backward_stage(n, s, copy, e)) return false;
@@ -103,7 +105,7 @@ static bool backward_segment(ane_network *n, int k, double *mark, ane_error *e) 
 
 static bool backward(ane_network *n, const int32_t *tokens, double *mark, ane_error *e) {
     for (int k = n->n_segments - 1; k >= 0; k--)
-        if (!backward_segment(n, k, mark, e)) return false;
+        if (!ane_network_backward_segment(n, k, mark, e)) return false;
     if (n->products_beside && !ane_beside_finish(&n->beside, e)) return false;
     ane_network_lap(mark, &n->timers.backward);
     bool ok = scatter(n, tokens, e);
@@ -116,7 +118,7 @@ static bool loss_and_gradients(
     ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e) {
     double mark = ane_clock_ms();
     bool ok = forward(n, tokens, &mark, e) && ane_network_head_loss(n, targets, scale, loss, &mark, e) &&
-              (!n->gradients || backward(n, tokens, &mark, e));
+              (!n->gradients || !n->keeps_gradients || backward(n, tokens, &mark, e));
     if (n->products_beside) ok = ane_beside_finish(&n->beside, e) && ok;
     return ok;
 }
@@ -132,8 +134,8 @@ static void split_waiting(ane_network *n) {
 bool ane_network_loss(
     ane_network *n, const int32_t *tokens, const int32_t *targets, double scale, double *loss, ane_error *e) {
     if (!check_ids(n, tokens, 0, "Token", e) || !check_ids(n, targets, -1, "Target", e)) return false;
-    n->adds = !n->cleared;
-    n->cleared = false;
+    n->adds = n->keeps_gradients && !n->cleared;
+    n->cleared = n->tables_formed = false;
     bool ok = loss_and_gradients(n, tokens, targets, scale, loss, e);
     split_waiting(n);
     return ok;
@@ -141,8 +143,8 @@ bool ane_network_loss(
 
 const double *ane_network_squares(ane_network *n) {
     for (int i = 0; i < n->weights->n_tensors; i++) n->squares[i] = NAN;
-    for (int i = 0; i < n->n_halves; i++) ane_stage_squares(n->stages[i], n->gradients, n->squares);
-    ane_stage_squares(n->head, n->gradients, n->squares);
+    for (int i = 0; i < n->n_halves; i++) ane_stage_squares(n->stages[i], n->weights, n->squares);
+    ane_stage_squares(n->head, n->weights, n->squares);
     n->squares[0] = n->embedding_squares;
     return n->squares;
 }

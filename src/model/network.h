@@ -13,7 +13,8 @@
  *     d[K] = head'(d_logits);    d[k] = segment_k'(d[k+1]);  embedding' += d[0]
  *
  * The x of training are all kept (backward reads them); for evaluation two take turns. Three d take turns: products
- * beside read one while the next but one is written. */
+ * beside read one while the next but one is written. Where gradients are not kept, the way back begins at d[K] more than once:
+ * that has one of the three for itself. */
 enum { ANE_HALVES = 2, ANE_D = 3 };
 
 /* RMSNorm on the host, forward and back, for the norms' backward there: all fp32 [1, dim, 1, columns]. */
@@ -43,6 +44,10 @@ struct ane_network {
     float *staging[2];        /* where buffers are converted; NULL when the device takes fp32 */
     float *beside_staging[2]; /* the same for products beside */
     ane_beside beside;
+    bool keeps_gradients; /* else each block's are formed again for each use (network_gradients.c) */
+    int32_t
+        table_rows; /* of the embedding's and the head's gradient that are then there at a time; all: vocab_size */
+    bool tables_formed; /* since the last loss */
     bool products_beside;
     bool cleared;             /* the next backward begins new gradients */
     bool adds;                /* the one that runs adds to those there are */
@@ -59,6 +64,11 @@ void ane_network_lap(double *mark, double *timer);
 /* A copy's backward, when there is room for what it makes; then its products: now, or beside what comes next. */
 bool ane_network_backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e);
 bool ane_network_products(ane_network *n, ane_stage *s, int copy, bool add, ane_error *e);
+/* d[k+1] to d[k] and the gradients of segment k's weights. */
+bool ane_network_backward_segment(ane_network *n, int k, double *mark, ane_error *e);
+
+/* How many rows of a table's gradient are there at a time where gradients are not kept (network_gradients.c). */
+int32_t ane_network_table_rows(const ane_network *n);
 
 /* How many columns a head that takes fp32 works on at a time (network_head.c). */
 int32_t ane_network_head_columns(int32_t columns);

@@ -71,8 +71,10 @@ static bool chunk_back(ane_network *n, const ends *o, int32_t first, double *mar
     ane_network_lap(mark, &n->timers.backward);
     bool whole = n->head_columns == n->columns; /* else the next chunk needs the buffers at once */
     bool add = n->adds || first > 0;
-    bool ok = whole ? ane_network_products(n, n->head, 0, add, e)
-                    : ane_stage_products(n->head, 0, add, n->staging, e);
+    bool later = !n->keeps_gradients && n->table_rows < n->weights->config.vocab_size;
+    bool ok = later   ? true
+              : whole ? ane_network_products(n, n->head, 0, add, e)
+                      : ane_stage_products(n->head, 0, add, n->staging, e);
     ane_network_lap(mark, &n->timers.products);
     return ok;
 }

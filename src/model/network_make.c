@@ -104,6 +104,7 @@ static ane_stage_options options_of(const ane_network *n, int copies) {
     return (ane_stage_options){.copies = copies,
         .backward = n->gradients != NULL,
         .threads = n->threads,
+        .recompute_attention = n->placement.recompute == ANE_RECOMPUTE_ATTENTION,
         .device_products = n->placement.dw == ANE_PLACE_DEVICE,
         .products_beside = n->products_beside};
 }
@@ -115,7 +116,7 @@ static bool make_blocks(ane_network *n, ane_error *e) {
         .dtype = dtype_of(n->device),
         .fused = ane_device_capabilities(n->device)->fuses_attention};
     ane_stage_options o = options_of(n, c->n_layers);
-    o.recompute = n->placement.recompute;
+    o.recompute = n->placement.recompute >= ANE_RECOMPUTE_BLOCK;
     if (n->n_halves > 1) o.leaf = "normed";
     for (int i = 0; i < n->n_halves; i++) {
         mil_program *p = mil_program_new(MIL_IOS18, e);
@@ -134,6 +135,7 @@ static bool make_head(ane_network *n, ane_error *e) {
     if (!p) return false;
     ane_stage_options o = options_of(n, 1);
     if (n->placement.head == ANE_PLACE_HOST) o.device_products = false;
+    if (!n->keeps_gradients) o.rows = n->table_rows = ane_network_table_rows(n);
     ane_llama_head(p, &n->weights->config, n->head_columns, dtype_of(head_device(n)));
     return (n->head = ane_stage_new(head_device(n), p, &o, e)) != NULL;
 }
@@ -200,27 +202,29 @@ static bool bind_norms(ane_network *n, ane_error *e) {
 
 /* ---- the whole ----------------------------------------------------------------------------------------- */
 
-static bool check_sizes(const ane_weights *weights, const ane_weights *gradients, ane_precision precision,
-    int32_t batch, int32_t seq, ane_error *e) {
+static bool check_gradients(const ane_weights *weights, const ane_weights *gradients, ane_precision precision,
+    const ane_placement *placement, ane_error *e) {
+    const ane_model_config expected = ane_gradients_config(&weights->config, placement);
+    if (precision == ANE_INT8) {
+        ane_fail(e, ANE_ERROR_UNSUPPORTED, "", "int8 is for generating: weights that train need more.");
+        return ane_hint(e, "Train in bf16 (--precision bf16).");
+    }
+    if (ane_model_config_equal(&expected, &gradients->config)) return true;
+    return ane_fail(e, ANE_ERROR_ARGUMENT, "", "Gradients and weights must be of the same model.");
+}
+
+static bool check_sizes(const ane_weights *weights, int32_t batch, int32_t seq, ane_error *e) {
     if (batch < 1 || seq < 1)
         return ane_fail(
             e, ANE_ERROR_ARGUMENT, "", "Batch and sequence must be at least 1, found %d and %d.", batch, seq);
     if ((int64_t)batch * seq > MAX_COLUMNS)
         return ane_fail(e, ANE_ERROR_ARGUMENT, "",
             "%d sequences of %d tokens are more than the %d tokens of a step.", batch, seq, MAX_COLUMNS);
-    if (seq > weights->config.max_seq) {
-        ane_fail(e, ANE_ERROR_ARGUMENT, "",
-            "The model is made for at most %d tokens in a sequence, found %d.", weights->config.max_seq, seq);
-        return ane_hint(
-            e, "Take shorter sequences, or raise max_position_embeddings in the model's config.json.");
-    }
-    if (gradients && precision == ANE_INT8) {
-        ane_fail(e, ANE_ERROR_UNSUPPORTED, "", "int8 is for generating: weights that train need more.");
-        return ane_hint(e, "Train in bf16 (--precision bf16).");
-    }
-    if (gradients && !ane_model_config_equal(&weights->config, &gradients->config))
-        return ane_fail(e, ANE_ERROR_ARGUMENT, "", "Gradients and weights must be of the same model.");
-    return true;
+    if (seq <= weights->config.max_seq) return true;
+    ane_fail(e, ANE_ERROR_ARGUMENT, "", "The model is made for at most %d tokens in a sequence, found %d.",
+        weights->config.max_seq, seq);
+    return ane_hint(
+        e, "Take shorter sequences, or raise max_position_embeddings in the model's config.json.");
 }
 
 /* What goes where, and a CPU device for what goes to the host. */
@@ -230,7 +234,9 @@ static bool place(ane_network *n, const ane_placement *asked, ane_error *e) {
     bool halves = n->gradients && n->placement.norms_backward == ANE_PLACE_HOST;
     n->n_halves = halves ? ANE_HALVES : 1;
     n->n_segments = n->n_halves * n->weights->config.n_layers;
-    n->products_beside = n->gradients && n->placement.dw == ANE_PLACE_HOST && c->runs_beside_host;
+    n->keeps_gradients = n->placement.recompute != ANE_RECOMPUTE_GRADIENTS;
+    n->products_beside =
+        n->gradients && n->keeps_gradients && n->placement.dw == ANE_PLACE_HOST && c->runs_beside_host;
     if (n->products_beside && !ane_beside_init(&n->beside, e)) return false;
     if (!halves && n->placement.head != ANE_PLACE_HOST) return true;
     char spec[64];
@@ -246,7 +252,10 @@ static bool make(ane_network *n, const ane_placement *asked, ane_error *e) {
 
 ane_network *ane_network_new(ane_device *d, ane_weights *weights, ane_weights *gradients, int32_t batch,
     int32_t seq, const ane_placement *placement, ane_error *e) {
-    if (!check_sizes(weights, gradients, ane_device_capabilities(d)->precision, batch, seq, e)) return NULL;
+    const ane_precision precision = ane_device_capabilities(d)->precision;
+    if (!check_sizes(weights, batch, seq, e) ||
+        (gradients && !check_gradients(weights, gradients, precision, placement, e)))
+        return NULL;
     ane_network *n = calloc(1, sizeof *n);
     if (!n) {
         no_memory(e);

@@ -24,8 +24,10 @@ bool ane_place_from_name(ane_place *place, const char *name, ane_error *e) {
     return ane_fail(e, ANE_ERROR_ARGUMENT, "", "There is no place \"%s\"; known: best, cpu, device.", name);
 }
 
-static const char *const recompute_names[] = {
-    [ANE_RECOMPUTE_NONE] = "none", [ANE_RECOMPUTE_ATTENTION] = "attention", [ANE_RECOMPUTE_BLOCK] = "block"};
+static const char *const recompute_names[] = {[ANE_RECOMPUTE_NONE] = "none",
+    [ANE_RECOMPUTE_ATTENTION] = "attention",
+    [ANE_RECOMPUTE_BLOCK] = "block",
+    [ANE_RECOMPUTE_GRADIENTS] = "gradients"};
 
 const char *ane_recompute_name(ane_recompute recompute) {
     return (unsigned)recompute < sizeof recompute_names / sizeof *recompute_names ? recompute_names[recompute]
@@ -39,7 +41,7 @@ bool ane_recompute_from_name(ane_recompute *recompute, const char *name, ane_err
             return true;
         }
     return ane_fail(e, ANE_ERROR_ARGUMENT, "",
-        "There is no recomputation of \"%s\"; known: none, attention, block.", name);
+        "There is no recomputation of \"%s\"; known: none, attention, block, gradients.", name);
 }
 
 /* Milliseconds. */

@@ -68,17 +68,26 @@ static bool take_value(const ane_product *p, bool add, float *staging, int threa
     return ane_floats_close(p->value, ANE_READ, staging, e);
 }
 
-/* gradient[m, k] (+)= left[m, n] * right[k, n]^T */
-static void multiply(const ane_product *p, bool add, const float *left, const float *right) {
+/* Rows of a product; all of them are [0, m). */
+typedef struct rows {
+    int64_t first, n;
+} rows;
+
+static const float *left_of_rows(const ane_product *p, const float *left, rows r) {
+    return left + r.first * (p->how->left_transposed ? 1 : p->how->n);
+}
+
+/* gradient[rows, k] (+)= left[rows, n] * right[k, n]^T */
+static void multiply(const ane_product *p, rows r, bool add, const float *left, const float *right) {
     const mil_param_grad *g = p->how;
     const ane_gemm gemm = {
         .transpose_a = g->left_transposed,
         .transpose_b = !g->right_transposed,
-        .m = g->m,
+        .m = r.n,
         .n = g->k,
         .k = g->n,
         .alpha = 1,
-        .a = left,
+        .a = left_of_rows(p, left, r),
         .lda = g->left_transposed ? g->m : g->n,
         .b = right,
         .ldb = g->right_transposed ? g->k : g->n,
@@ -89,50 +98,59 @@ static void multiply(const ane_product *p, bool add, const float *left, const fl
     ane_gemm_run(&gemm, p->threads);
 }
 
-static ane_packed_product packed_product(const ane_product *p, const float *left) {
+static ane_packed_product packed_product(const ane_product *p, rows r, const float *left) {
     const mil_param_grad *g = p->how;
     return (ane_packed_product){.kernel = p->kernel,
-        .m = g->m,
+        .m = r.n,
         .n = g->k,
         .k = g->n,
         .a = {left, g->left_transposed ? 1 : g->n, g->left_transposed ? g->m : 1},
         .c = p->gradient,
         .ldc = g->k,
-        .squares = p->blocks};
+        .squares = r.n == g->m ? p->blocks : NULL};
 }
 
-int64_t ane_product_room(const ane_product *p) {
+int64_t ane_product_room(const ane_product *p, int64_t n) {
     if (!p->kernel || !p->how->is_product) return 0;
-    const ane_packed_product product = packed_product(p, NULL);
+    const ane_packed_product product = packed_product(p, (rows){0, n < p->how->m ? n : p->how->m}, NULL);
     return ane_packed_room(&product, p->threads);
 }
 
 int64_t ane_product_blocks(const ane_product *p) {
-    return ane_product_room(p) > 0 ? ane_packed_blocks(p->kernel, p->how->m, p->how->k) : 0;
+    return p->kernel && p->how->is_product ? ane_packed_blocks(p->kernel, p->how->m, p->how->k) : 0;
 }
 
 /* The same by packed operands: in bf16 both are rounded. */
-static void multiply_packed(const ane_product *p, bool add, const float *left, const float *right) {
+static void multiply_packed(const ane_product *p, rows r, bool add, const float *left, const float *right) {
     const mil_param_grad *g = p->how;
     const ane_packed_source b = {right, g->right_transposed ? 1 : g->n, g->right_transposed ? g->k : 1};
-    ane_packed_product product = packed_product(p, left);
+    ane_packed_product product = packed_product(p, r, left_of_rows(p, left, r));
     product.store = add ? ANE_ADD : ANE_STREAM; /* all gradients together are larger than any cache */
     if (!p->right_is_packed) ane_packed_prepare(&product, &b, p->packed, p->threads);
     ane_packed_multiply(&product, &b, p->packed, p->threads);
-    if (!p->blocks || !p->squares) return;
+    if (!product.squares || !p->squares) return;
     *p->squares = 0;
     for (int64_t i = 0; i < ane_product_blocks(p); i++) *p->squares += p->blocks[i];
 }
 
-bool ane_product_form(const ane_product *p, bool add, float *const staging[2], ane_error *e) {
-    if (p->squares) *p->squares = NAN;
-    if (!p->how->is_product) return take_value(p, add, staging[0], p->threads, e);
+static bool form_rows(const ane_product *p, rows r, bool add, float *const staging[2], ane_error *e) {
     const float *left = ane_floats_open(p->left, ANE_READ, staging[0], e);
     if (!left) return false;
     const float *right = p->left == p->right ? left : ane_floats_open(p->right, ANE_READ, staging[1], e);
-    if (right) (p->kernel ? multiply_packed : multiply)(p, add, left, right);
+    if (right) (p->kernel ? multiply_packed : multiply)(p, r, add, left, right);
     bool closed = !right || p->left == p->right || ane_floats_close(p->right, ANE_READ, staging[1], e);
     return ane_floats_close(p->left, ANE_READ, staging[0], e) && right && closed;
+}
+
+bool ane_product_form_rows(
+    const ane_product *p, int64_t first, int64_t n, bool add, float *const staging[2], ane_error *e) {
+    if (p->squares) *p->squares = NAN;
+    return p->how->is_product ? form_rows(p, (rows){first, n}, add, staging, e)
+                              : take_value(p, add, staging[0], p->threads, e);
+}
+
+bool ane_product_form(const ane_product *p, bool add, float *const staging[2], ane_error *e) {
+    return ane_product_form_rows(p, 0, p->how->m, add, staging, e);
 }
 
 double ane_product_flops(const mil_param_grad *how) {

@@ -66,7 +66,7 @@ static bool derive(ane_stage *s, ane_error *e) {
     const mil_grad_options options = {.n_wrt = 1,
         .wrt = wrt,
         .recompute_cheap = true,
-        .recompute_attention = s->options.recompute == ANE_RECOMPUTE_ATTENTION,
+        .recompute_attention = s->options.recompute_attention,
         .products_in_program = s->options.device_products};
     s->gradient = mil_differentiate(mil_program_function(s->program, NULL), &options, e);
     if (!s->gradient) return false;
@@ -159,7 +159,7 @@ static bool bind_weights(ane_binding *b, const ane_kernel *k, int copy, const ma
 /* Forward's outputs are read by the copy's own backward, which may follow at once; those of backward by its products
  * alone. */
 static int owner_of(const ane_stage *s, const ane_kernel *k, int copy) {
-    if (k != s->backward && s->options.recompute != ANE_RECOMPUTE_BLOCK) return copy;
+    if (k != s->backward && !s->options.recompute) return copy;
     return s->options.products_beside ? (copy % 2 ? ODD : EVEN) : ALL;
 }
 
@@ -196,6 +196,7 @@ static bool find_products(ane_stage *s, int copy, const masters *m, ane_error *e
         p->how = how;
         p->squares = &s->squares[copy * n + i];
         *p->squares = NAN; /* nothing is known before the first step */
+        p->weight = m->param(m->weights, copy, how->param, &count);
         p->gradient = m->param(m->gradients, copy, how->param, &count);
         for (int k = 0; k < i; k++) p->continues |= s->products[copy * n + k].gradient == p->gradient;
         if (how->is_product) {
@@ -216,6 +217,10 @@ static bool same_right(const ane_product *a, const ane_product *b) {
            a->how->n == b->how->n && a->how->right_transposed == b->how->right_transposed;
 }
 
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
 /* Products by our own kernels, where there are any: all use one room, one after the other. */
 static bool pack_products(ane_stage *s, ane_error *e) {
     int n = s->copies * s->gradient->n_param_grads;
@@ -223,11 +228,12 @@ static bool pack_products(ane_stage *s, ane_error *e) {
     const ane_packed_kernel *kernel =
         ane_packed_kernel_find(c->precision == ANE_BF16, *c->products ? c->products : NULL);
     int64_t room = 0, blocks = 0;
+    const int64_t rows[] = {INT64_MAX, s->options.rows ? s->options.rows : INT64_MAX};
     for (int i = 0; i < n; i++) {
         s->products[i].kernel = kernel;
         s->products[i].threads = s->options.threads;
-        if (ane_product_room(&s->products[i]) > room) room = ane_product_room(&s->products[i]);
-        if (ane_product_blocks(&s->products[i]) > blocks) blocks = ane_product_blocks(&s->products[i]);
+        for (int k = 0; k < 2; k++) room = larger(room, ane_product_room(&s->products[i], rows[k]));
+        blocks = larger(blocks, ane_product_blocks(&s->products[i]));
     }
     if (room == 0) return true;
     s->blocks = calloc((size_t)blocks + 1, sizeof *s->blocks);
@@ -261,7 +267,7 @@ bool ane_stage_forward(ane_stage *s, int copy, ane_error *e) {
 }
 
 bool ane_stage_backward(ane_stage *s, int copy, ane_error *e) {
-    bool again = s->options.recompute == ANE_RECOMPUTE_BLOCK && s->ran != copy;
+    bool again = s->options.recompute && s->ran != copy;
     return (!again || ane_stage_forward(s, copy, e)) && ane_run(s->backwards[copy], NULL, e);
 }
 
@@ -274,6 +280,19 @@ bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2
     return true;
 }
 
+bool ane_stage_product_rows(ane_stage *s, int copy, const char *param, int64_t first, int64_t rows,
+    float *const staging[2], ane_error *e) {
+    int n = s->gradient->n_param_grads;
+    for (int i = 0; i < n; i++) {
+        ane_product p = s->products[copy * n + i];
+        p.right_is_packed = false; /* what was packed for the one before may be long gone */
+        if (strcmp(p.how->param, param) == 0 &&
+            !ane_product_form_rows(&p, first, rows, p.continues, staging, e))
+            return false;
+    }
+    return true;
+}
+
 bool ane_stage_weights_changed(ane_stage *s, ane_error *e) {
     for (int i = 0; i < s->copies; i++)
         if (!ane_weights_changed(s->forwards[i], e) ||
@@ -282,11 +301,11 @@ bool ane_stage_weights_changed(ane_stage *s, ane_error *e) {
     return true;
 }
 
-void ane_stage_squares(const ane_stage *s, const ane_weights *gradients, double *squares) {
+void ane_stage_squares(const ane_stage *s, const ane_weights *weights, double *squares) {
     int n = s->gradient ? s->copies * s->gradient->n_param_grads : 0;
     for (int i = 0; i < n; i++)
-        for (int t = 0; t < gradients->n_tensors; t++)
-            if (gradients->data + gradients->tensors[t].offset == s->products[i].gradient)
+        for (int t = 0; t < weights->n_tensors; t++)
+            if (weights->data + weights->tensors[t].offset == s->products[i].weight)
                 squares[t] = s->squares[i];
 }
 

@@ -20,8 +20,12 @@ typedef struct ane_stage_options {
     bool backward;        /* derive it, by input "x" or by the inner value `leaf` */
     const char *leaf;     /* NULL: by "x" */
     bool device_products; /* parameter gradients are outputs of backward, not products for the host */
-    ane_recompute recompute;
-    bool keeps_weights;   /* they change seldom or never (ane_binding_keep_weights) */
+    bool
+        recompute; /* what forward keeps for backward is one copy's: backward runs forward again where it is another's */
+    bool recompute_attention;
+    bool keeps_weights; /* they change seldom or never (ane_binding_keep_weights) */
+    int64_t
+        rows; /* 0, or parameter gradients are formed so many rows at a time, too (ane_stage_product_rows) */
     int threads;          /* that form parameter gradients on the host; without backward any */
     bool products_beside; /* what backward makes for a copy stays until the copy after the next one */
 } ane_stage_options;
@@ -40,8 +44,11 @@ bool ane_stage_backward(ane_stage *s, int copy, ane_error *e);
 /* Form the parameter gradients of a copy whose backward ran last (beside: last but one), in place of what the store holds,
  * or with `add` added to it. */
 bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2], ane_error *e);
-/* squares[t] = the sum of squares of gradient t for those that the stage forms, NaN where a product did not give it. */
-void ane_stage_squares(const ane_stage *s, const ane_weights *gradients, double *squares);
+/* Of one parameter, rows [first, first + rows), which begin where its gradient would; a gradient that the device forms is whole. */
+bool ane_stage_product_rows(ane_stage *s, int copy, const char *param, int64_t first, int64_t rows,
+    float *const staging[2], ane_error *e);
+/* squares[t] = the sum of squares of weight t's gradient for those that the stage forms, NaN where a product did not give it. */
+void ane_stage_squares(const ane_stage *s, const ane_weights *weights, double *squares);
 bool ane_stage_weights_changed(ane_stage *s, ane_error *e);
 
 /* Of one run of all copies: forward, backward and products. */

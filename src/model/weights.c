@@ -91,6 +91,17 @@ ane_weights *ane_weights_new(const ane_model_config *c, ane_error *e) {
     return NULL;
 }
 
+ane_model_config ane_gradients_config(const ane_model_config *c, const ane_placement *placement) {
+    ane_model_config shape = *c;
+    if (placement && placement->recompute == ANE_RECOMPUTE_GRADIENTS) shape.n_layers = 1;
+    return shape;
+}
+
+ane_weights *ane_gradients_new(const ane_model_config *c, const ane_placement *placement, ane_error *e) {
+    const ane_model_config shape = ane_gradients_config(c, placement);
+    return ane_weights_new(&shape, e);
+}
+
 void ane_weights_free(ane_weights *w) {
     if (!w) return;
     free(w->owner);
@@ -133,8 +144,10 @@ float *ane_weights_final_norm(const ane_weights *w) {
     return w->data + w->tensors[w->n_tensors - (w->config.tied ? 1 : 2)].offset;
 }
 
+/* Gradients that are not kept have one block for all. */
 float *ane_block_master(const void *store, int layer, const char *name, int64_t *count) {
-    return ane_weights_layer(store, layer, name, count);
+    const ane_weights *w = store;
+    return ane_weights_layer(w, layer % w->config.n_layers, name, count);
 }
 
 float *ane_head_master(const void *store, int layer, const char *name, int64_t *count) {

@@ -70,5 +70,9 @@ bool ane_train_options_check(const ane_train_options *o, ane_error *e) {
     if ((int64_t)o->batch * o->seq > INT_MAX)
         return ane_fail(e, ANE_ERROR_ARGUMENT, "batch",
             "%d sequences of %d tokens are more than %d tokens a batch.", o->batch, o->seq, INT_MAX);
-    return true;
+    if (o->accumulate == 1 || o->placement.recompute != ANE_RECOMPUTE_GRADIENTS) return true;
+    ane_fail(e, ANE_ERROR_ARGUMENT, "accumulate",
+        "Gradients of %d batches are to be added up, but none are kept where gradients are recomputed.",
+        o->accumulate);
+    return ane_hint(e, "Accumulate 1 batch, a larger one; or recompute blocks alone (--recompute block).");
 }

@@ -89,7 +89,7 @@ bool ane_trainer_make(ane_trainer *t, ane_error *e) {
     const ane_train_options *o = &t->config.options;
     size_t count = (size_t)o->batch * (size_t)o->seq;
     if (!check_model(t, e) || !open_data(t, e)) return false;
-    t->gradients = ane_weights_new(&t->config.model, e);
+    t->gradients = ane_gradients_new(&t->config.model, &o->placement, e);
     if (!t->gradients) return false;
     if (!t->optimizer && !(t->optimizer = ane_adamw_new(&t->config.model, &o->adamw, e))) return false;
     t->network = ane_network_new(t->device, t->weights, t->gradients, o->batch, o->seq, &o->placement, e);

@@ -51,17 +51,25 @@ static void adapt_scale(ane_trainer *t, bool skipped) {
     }
 }
 
+static double network_ms(const ane_trainer *t) {
+    const ane_network_timers n = ane_network_timers_get(t->network);
+    return n.backward + n.norms + n.products + n.scatter;
+}
+
 /* A loss that is no number must change nothing, whatever the gradients are: a scale that is no number sees to
- * that. */
-static void update(ane_trainer *t, ane_step_record *r) {
+ * that. What of the way back is run for the update's sake is the network's time. */
+static bool update(ane_trainer *t, ane_step_record *r, ane_error *e) {
     double start = ane_clock_ms(), scale = isfinite(r->loss) ? 1 / t->state.loss_scale : NAN;
+    double before = network_ms(t);
     int threads = ane_device_capabilities(t->device)->threads;
     r->lr = ane_schedule_lr(&t->config.options.schedule, t->state.step);
-    r->grad_norm = ane_adamw_update(
-        t->optimizer, t->weights, t->gradients, ane_network_squares(t->network), scale, r->lr, threads);
+    if (!ane_adamw_step(
+            t->optimizer, t->network, t->weights, t->tokens, scale, r->lr, threads, &r->grad_norm, e))
+        return false;
     r->skipped = !isfinite(r->grad_norm);
     t->weights_changed |= !r->skipped;
-    r->timers.optimizer += ane_clock_ms() - start;
+    r->timers.optimizer += ane_clock_ms() - start - (network_ms(t) - before);
+    return true;
 }
 
 /* At the begin of the step that uses them: so a device that fails does it where nothing is half done. */
@@ -79,13 +87,14 @@ static void rate(const ane_trainer *t, ane_step_record *r) {
     r->mfu = t->peak_flops > 0 ? flops / seconds / t->peak_flops : 0;
 }
 
-/* Failed, it leaves the state as it was: the run can be saved, and goes on with this step. */
+/* Failed, it leaves the state as it was: the run can be saved, and goes on with this step; unless the error says otherwise
+ * (ane_adamw_step). */
 static bool try_step(ane_trainer *t, ane_step_record *r, ane_error *e) {
     const ane_train_state before = t->state;
     bool ok = tell_network(t, r, e);
     do {
         ok = ok && forward_backward(t, r, e);
-        if (ok) update(t, r);
+        ok = ok && update(t, r, e);
     } while (ok && must_repeat(t, r) && ++r->repeats);
     if (!ok) t->state = before;
     return ok;

@@ -111,12 +111,19 @@ static void embedding(void **state) {
         assert_memory_equal(back + n * DIM, table + tokens[n] * DIM, DIM * sizeof(float));
     d_table[3] = 100;
     expected[3] = 100;
-    double growth = ane_embedding_scatter(d_table, x, tokens, DIM, N, 2), squares = 0;
+    double growth = ane_embedding_scatter(d_table, 0, VOCAB, x, tokens, DIM, N, 2), squares = 0;
     for (int n = 0; n < N; n++)
         for (int c = 0; c < DIM; c++) expected[tokens[n] * DIM + c] += x[c * N + n];
     for (int i = 0; i < VOCAB * DIM; i++) assert_true(fabs(d_table[i] - expected[i]) < 1e-4);
     for (int i = 0; i < VOCAB * DIM; i++) squares += (double)d_table[i] * d_table[i];
     assert_true(fabs(growth + 100 * 100 - squares) < 1e-6 * squares);
+    for (int first = 0; first < VOCAB; first += 4) { /* some rows at a time: the same bits */
+        float part[4 * DIM] = {0};
+        int rows = VOCAB - first < 4 ? VOCAB - first : 4;
+        if (first == 0) part[3] = 100;
+        ane_embedding_scatter(part, first, rows, x, tokens, DIM, N, 2);
+        assert_memory_equal(part, d_table + (ptrdiff_t)first * DIM, (size_t)rows * DIM * sizeof *part);
+    }
     free(table);
 }
 
@@ -147,8 +154,8 @@ static void products(void **state) {
             .threads = 1};
         assert_ok(p.left && p.right, &e);
         p.kernel = variant & 8 ? ane_packed_kernel_find(false, NULL) : NULL;
-        assert_true(ane_product_room(&p) <= (int64_t)sizeof packed &&
-                    (ane_product_room(&p) > 0) == (p.kernel != NULL));
+        assert_true(ane_product_room(&p, M) <= (int64_t)sizeof packed &&
+                    (ane_product_room(&p, M) > 0) == (p.kernel != NULL));
         p.packed = packed;
         assert_ok(
             ane_buffer_write_f32(p.left, l, M * N, &e) && ane_buffer_write_f32(p.right, r, K * N, &e), &e);
@@ -159,6 +166,16 @@ static void products(void **state) {
                 for (int n = 0; n < N; n++) sum += (double)left[m * N + n] * right[k * N + n];
                 assert_true(fabs(gradient[m * K + k] - sum) < (dtype == MIL_FP16 ? 2e-2 : 1e-5));
             }
+        for (int first = 0; first < M; first += 2) { /* some rows at a time; they begin where all would */
+            int rows = M - first < 2 ? M - first : 2;
+            float part[2 * K];
+            p.gradient = part;
+            assert_ok(ane_product_form_rows(&p, first, rows, false, staging, &e), &e);
+            for (int i = 0; i < rows * K; i++) {
+                float before = add ? (float)(first * K + i) : 0;
+                assert_true(fabsf(part[i] + before - gradient[first * K + i]) < 1e-5F);
+            }
+        }
         assert_true(ane_product_flops(&how) == 2 * M * N * K);
         ane_buffer_free(p.left);
         ane_buffer_free(p.right);

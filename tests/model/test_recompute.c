@@ -44,7 +44,7 @@ static void test_same_results(void **state) {
 static void test_names(void **state) {
     (void)state;
     ane_error e = {0};
-    for (ane_recompute r = ANE_RECOMPUTE_NONE; r <= ANE_RECOMPUTE_BLOCK; r++) {
+    for (ane_recompute r = ANE_RECOMPUTE_NONE; r <= ANE_RECOMPUTE_GRADIENTS; r++) {
         ane_recompute found;
         assert_ok(ane_recompute_from_name(&found, ane_recompute_name(r), &e), &e);
         assert_int_equal(found, r);
@@ -52,7 +52,7 @@ static void test_names(void **state) {
     ane_recompute unused;
     assert_string_equal(ane_recompute_name((ane_recompute)9), "unknown");
     assert_false(ane_recompute_from_name(&unused, "everything", &e));
-    assert_error(&e, ANE_ERROR_ARGUMENT, "known: none, attention, block");
+    assert_error(&e, ANE_ERROR_ARGUMENT, "known: none, attention, block, gradients");
 }
 
 int main(void) {
