@@ -73,8 +73,8 @@ static bool micro_step(ane_training *t, ane_error *e) {
 static bool optimize(ane_training *t, ane_error *e) {
     const int threads = ane_device_capabilities(t->device)->threads;
     double norm;
-    if (!ane_adamw_step(t->optimizer, t->network, t->weights, t->tokens, 1 / t->scale, LEARNING_RATE, threads,
-            &norm, e))
+    if (!ane_adamw_step(
+            t->optimizer, t->network, t->weights, t->tokens, 1 / t->scale, LEARNING_RATE, threads, &norm, e))
         return false;
     ane_network_clear_gradients(t->network);
     return isfinite(norm) || ane_fail(e, ANE_ERROR_NUMERIC, "bench", "the gradient is not finite");
