@@ -253,6 +253,6 @@ static bool start(ane_trainer *t, const ane_train_options *options, ane_error *e
 
 bool ane_trainer_start(ane_trainer *t, const ane_train_options *options, ane_error *e) {
     if (start(t, options, e)) return true;
-    if (t->made_folder) rmdir(t->run.text); /* unless something is in it */
+    if (t->made_folder) ane_remove_tree(t->run.text, NULL);
     return false;
 }

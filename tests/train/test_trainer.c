@@ -225,6 +225,15 @@ static void test_full_disk(void **state) {
     assert_error(&e, ANE_ERROR_IO, "intact");
     assert_true(ane_path_exists(step_file(run, 2, "state.json")));
     assert_false(ane_path_exists(step_file(run, 5, "")));
+    const char *begun = new_run(&f, "never-begun");
+    for (rlim_t room = 0; room < 600; room += 200) { /* nothing of a run that could not begin stays */
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){room, old.rlim_max});
+        ok = ane_train(&f.options, NULL, NULL, watch, &w, &e);
+        setrlimit(RLIMIT_FSIZE, &old);
+        assert_false(ok);
+        assert_error(&e, ANE_ERROR_IO, "");
+        assert_false(ane_path_exists(begun));
+    }
     f.options.save_every = 3;
     f.options.stop_after = 8;
     new_run(&f, "full");
