@@ -96,7 +96,8 @@ static cut cut_of(const ane_packed_product *p, int threads) {
         cut_pieces(&c, p->n, kernel->columns, 16, 2, threads);
         c.bytes = ane_whole_lines(left_bytes) + ane_packed_bytes(kernel, c.piece, c.slab.k);
     } else {
-        cut_pieces(&c, p->m, kernel->rows, 8, 4, threads);
+        bool along = p->a.k_stride == 1; /* else memory is read in runs as long as a piece has rows */
+        cut_pieces(&c, p->m, kernel->rows, along ? 8 : 16, along ? 4 : 2, threads);
         c.bytes = ane_packed_bytes(kernel, c.slab.columns, c.slab.k);
     }
     return c;
