@@ -10,9 +10,17 @@
 void ane_gemm_library_run(const ane_gemm *g, int threads);
 const char *ane_gemm_library_name(void);
 
+/* Matrices that are kept small are interleaved, 16 rows in a panel, so that a product adds nothing up across a register. */
+enum { ANE_GEMV_PANEL = 16 };
+
+/* Two numbers along k of 16 rows of a bf16 matrix. The pairs of a panel lie behind each other, and the panels; numbers and rows
+ * that are not there are 0. */
+typedef struct ane_gemv_pair {
+    uint16_t numbers[ANE_GEMV_PANEL][2];
+} ane_gemv_pair;
+
 /* 64 numbers of 16 rows of an int8 matrix: four of a row beside four of the next, as w + 128. Those of rows that are not
  * there are 128, their scales 0. The groups of a panel of rows lie behind each other, and the panels. */
-enum { ANE_GEMV_PANEL = 16 };
 typedef struct ane_gemv_panel {
     uint8_t numbers[ANE_GEMV_GROUP / 4][ANE_GEMV_PANEL][4];
     float scales[ANE_GEMV_PANEL];
@@ -34,10 +42,21 @@ typedef void ane_gemv_rows(
     const void *matrix, int64_t ld, const float *x, int64_t n, int64_t rows, float *out);
 enum { ANE_GEMV_FLOATS = ANE_GEMV_INT8 }; /* formats of numbers on their own */
 enum { ANE_GEMV_STREAMS = 2 };            /* rows (or panels) gone through side by side */
+/* So many rows behind each other, from one place, or from two that are so many bytes apart. */
+enum { ANE_GEMV_STEPS = 64 };
+typedef struct ane_gemv_steps {
+    const char *matrix;
+    int64_t row_bytes, apart, steps;
+    int streams;
+} ane_gemv_steps;
+typedef float ane_gemv_dots_out[ANE_GEMV_STEPS];
 typedef struct ane_gemv_kernels {
-    ane_gemv_rows
-        *dots[ANE_GEMV_FLOATS]; /* out[i] = row i of the matrix times x[n]; rows are ld bytes apart */
-    void (*store_bf16)(char *row, const float *x, int64_t n);
+    /* fp32: out[s][i] = row i of stream s times x[n] */
+    void (*dots)(const ane_gemv_steps *p, const float *x, int64_t n, ane_gemv_dots_out *out);
+    /* bf16: n panels of rows, one or two, `apart` pairs from each other, times x[k]: out[n][16]. */
+    void (*panels)(const ane_gemv_pair *p, int64_t apart, const float *x, int64_t k, int n, float *out);
+    void (*store_panel)(ane_gemv_pair *to, const float *x, int64_t rows, int64_t k); /* up to 16 rows of k */
+    void (*round_bf16)(uint16_t *to, const float *x, int64_t n);
     ane_gemv_rows *many[ANE_GEMV_FLOATS];                       /* dots of many short rows */
     ane_gemv_rows *sums[ANE_GEMV_FLOATS];                       /* out[n] = sum of x[i] times row i */
     void (*axpy)(float *y, float a, const float *x, int64_t n); /* y += a * x */

@@ -37,7 +37,6 @@ static kernels kernels_of(const char *vectors) {
 /* y[rows] = beta * y + alpha * M x, or the same with M transposed (fp32 alone). */
 typedef struct gemv {
     const ane_gemv_kernels *kernels;
-    ane_gemv_format format;
     bool by_rows; /* M's rows are contiguous along the sum; else along the result */
     int64_t rows, k;
     const void *matrix;
@@ -75,18 +74,28 @@ static int64_t rows_of_step(const streams *s, int64_t step, int *n) {
     return step < s->each ? s->begin + step : s->begin + (ANE_GEMV_STREAMS - 1) * s->each + step;
 }
 
+/* From the from-th step on: up to `most` that read from as many streams as the first. */
+static int64_t steps_alike(const streams *s, int64_t from, int64_t to, int64_t most) {
+    if (from < s->each && to > s->each) to = s->each;
+    return to - from < most ? to - from : most;
+}
+
 static void steps_by_dots(const gemv *v, const streams *s, int64_t from, int64_t to) {
-    float chunk[CHUNK], sums[ANE_GEMV_STREAMS];
+    float chunk[CHUNK], sums[ANE_GEMV_STREAMS][ANE_GEMV_STEPS];
     int64_t width = v->x_stride == 1 ? v->k : CHUNK;
     for (int64_t l = 0; l < v->k; l += width) {
-        int64_t n = v->k - l < width ? v->k - l : width;
+        int64_t n = v->k - l < width ? v->k - l : width, steps;
         const float *x = chunk_of_x(v, l, n, chunk);
         const char *m = (const char *)v->matrix + l * (int64_t)sizeof(float);
-        for (int64_t i = from; i < to; i++) {
-            int rows;
-            int64_t row = rows_of_step(s, i, &rows);
-            v->kernels->dots[v->format](m + row * v->row_bytes, s->each * v->row_bytes, x, n, rows, sums);
-            for (int r = 0; r < rows; r++) finish(v, row + r * s->each, sums[r], l == 0);
+        for (int64_t i = from; i < to; i += steps) {
+            steps = steps_alike(s, i, to, ANE_GEMV_STEPS);
+            ane_gemv_steps some = {
+                .row_bytes = v->row_bytes, .apart = s->each * v->row_bytes, .steps = steps};
+            int64_t row = rows_of_step(s, i, &some.streams);
+            some.matrix = m + row * v->row_bytes;
+            v->kernels->dots(&some, x, n, sums);
+            for (int t = 0; t < some.streams; t++, row += s->each)
+                for (int64_t r = 0; r < steps; r++) finish(v, row + r, sums[t][r], l == 0);
         }
     }
 }
@@ -137,8 +146,10 @@ int64_t ane_gemv_row_bytes(ane_gemv_format format, int64_t k) {
                                      : groups * (ANE_GEMV_GROUP + (int64_t)sizeof(float));
 }
 
-static int64_t int8_panel_bytes(int64_t k) {
-    return (k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP * (int64_t)sizeof(ane_gemv_panel);
+static int64_t panel_bytes(ane_gemv_format format, int64_t k) {
+    return format == ANE_GEMV_INT8
+               ? (k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP * (int64_t)sizeof(ane_gemv_panel)
+               : (k + 1) / 2 * (int64_t)sizeof(ane_gemv_pair);
 }
 
 static int64_t panels_of(int64_t rows) {
@@ -146,8 +157,7 @@ static int64_t panels_of(int64_t rows) {
 }
 
 int64_t ane_gemv_bytes(ane_gemv_format format, int64_t rows, int64_t k) {
-    return format == ANE_GEMV_INT8 ? panels_of(rows) * int8_panel_bytes(k)
-                                   : rows * ane_gemv_row_bytes(format, k);
+    return format == ANE_GEMV_F32 ? 4 * rows * k : panels_of(rows) * panel_bytes(format, k);
 }
 
 typedef struct store_job {
@@ -158,35 +168,31 @@ typedef struct store_job {
     int64_t rows, k;
 } store_job;
 
-static void store_rows(void *context, int64_t begin, int64_t end) {
-    const store_job *j = context;
-    int64_t bytes = ane_gemv_row_bytes(j->format, j->k);
-    for (int64_t row = begin; row < end; row++) {
-        char *to = j->to + row * bytes;
-        const float *x = j->matrix + row * j->k;
-        if (j->format == ANE_GEMV_F32)
-            memcpy(to, x, (size_t)bytes);
-        else
-            j->kernels.floats->store_bf16(to, x, j->k);
-    }
-}
-
 static void store_panels(void *context, int64_t begin, int64_t end) {
     const store_job *j = context;
     for (int64_t panel = begin; panel < end; panel++) {
-        int64_t row = panel * ANE_GEMV_PANEL, left = j->rows - row;
-        j->kernels.int8->store((ane_gemv_panel *)(void *)(j->to + panel * int8_panel_bytes(j->k)),
-            j->matrix + row * j->k, left < ANE_GEMV_PANEL ? left : ANE_GEMV_PANEL, j->k);
+        int64_t row = panel * ANE_GEMV_PANEL, rows = j->rows - row;
+        void *to = j->to + panel * panel_bytes(j->format, j->k);
+        const float *from = j->matrix + row * j->k;
+        if (rows > ANE_GEMV_PANEL) rows = ANE_GEMV_PANEL;
+        if (j->format == ANE_GEMV_INT8)
+            j->kernels.int8->store(to, from, rows, j->k);
+        else
+            j->kernels.floats->store_panel(to, from, rows, j->k);
     }
 }
 
 void ane_gemv_store(
     ane_gemv_format format, void *to, const float *matrix, int64_t rows, int64_t k, int threads) {
     store_job j = {kernels_of(NULL), format, to, matrix, rows, k};
-    if (format == ANE_GEMV_INT8)
-        ane_parallel_for(panels_of(rows), 1 + 2048 / (k + 1), threads, store_panels, &j);
+    if (format == ANE_GEMV_F32)
+        memcpy(to, matrix, (size_t)ane_gemv_bytes(format, rows, k));
     else
-        ane_parallel_for(rows, 1 + 32768 / (k + 1), threads, store_rows, &j);
+        ane_parallel_for(panels_of(rows), 1 + 2048 / (k + 1), threads, store_panels, &j);
+}
+
+void ane_gemv_round(uint16_t *to, const float *x, int64_t n) {
+    kernels_of(NULL).floats->round_bf16(to, x, n);
 }
 
 /* Every thread's share of every product, in pieces of so many steps one after the other. */
@@ -218,21 +224,30 @@ static void finish_panel(const gemv *v, int64_t panel, const float *sums, int64_
         finish(v, row + i, sums[i], l == 0);
 }
 
-/* Panels of an int8 matrix. */
-static void steps_by_panels(
-    const multiply_job *j, const gemv *v, const streams *s, int64_t from, int64_t to, narrowed *x) {
+/* `count` panels `apart` from each other, numbers [l, l + n) of every row. */
+static void multiply_panels(const multiply_job *j, const ane_gemv *g, int64_t panel, int64_t apart, int count,
+    int64_t l, int64_t n, narrowed *x, float *sums) {
+    const char *at = (const char *)g->matrix + panel * panel_bytes(g->format, g->k);
+    apart *= panel_bytes(g->format, g->k);
+    if (g->format == ANE_GEMV_INT8)
+        j->kernels.int8->panels((const ane_gemv_panel *)(const void *)at + l / ANE_GEMV_GROUP,
+            apart / (int64_t)sizeof(ane_gemv_panel), narrow(j->kernels.int8, x, g->x + l, n),
+            (n + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP, count, sums);
+    else
+        j->kernels.floats->panels((const ane_gemv_pair *)(const void *)at + l / 2,
+            apart / (int64_t)sizeof(ane_gemv_pair), g->x + l, n, count, sums);
+}
+
+/* So many numbers along k at a time: what a vector is narrowed in. */
+static void steps_by_panels(const multiply_job *j, const gemv *v, const ane_gemv *g, const streams *s,
+    int64_t from, int64_t to, narrowed *x) {
     float sums[ANE_GEMV_STREAMS * ANE_GEMV_PANEL];
-    int64_t bytes = int8_panel_bytes(v->k);
-    for (int64_t l = 0; l < v->k; l += ANE_NARROW) {
-        int64_t n = v->k - l < ANE_NARROW ? v->k - l : ANE_NARROW;
-        const ane_gemv_narrow *numbers = narrow(j->kernels.int8, x, v->x + l, n);
+    for (int64_t l = 0; l < g->k; l += ANE_NARROW) {
+        int64_t n = g->k - l < ANE_NARROW ? g->k - l : ANE_NARROW;
         for (int64_t i = from; i < to; i++) {
             int panels;
             int64_t panel = rows_of_step(s, i, &panels);
-            const void *at = (const char *)v->matrix + panel * bytes;
-            j->kernels.int8->panels((const ane_gemv_panel *)at + l / ANE_GEMV_GROUP,
-                s->each * bytes / (int64_t)sizeof(ane_gemv_panel), numbers,
-                (n + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP, panels, sums);
+            multiply_panels(j, g, panel, s->each, panels, l, n, x, sums);
             for (int p = 0; p < panels; p++)
                 finish_panel(v, panel + p * s->each, sums + (ptrdiff_t)p * ANE_GEMV_PANEL, l);
         }
@@ -241,7 +256,7 @@ static void steps_by_panels(
 
 /* A thread's share of a product. */
 static streams share_of(const multiply_job *j, const ane_gemv *g, int64_t share) {
-    int64_t units = g->format == ANE_GEMV_INT8 ? panels_of(g->rows) : g->rows;
+    int64_t units = g->format == ANE_GEMV_F32 ? g->rows : panels_of(g->rows);
     return streams_of(units * share / j->shares, units * (share + 1) / j->shares);
 }
 
@@ -250,23 +265,23 @@ static void multiply_steps(const multiply_job *j, int64_t share, int64_t from, i
     int64_t before = 0;
     for (int i = 0; i < j->n; i++) {
         const ane_gemv *g = &j->products[i];
-        const gemv v = {j->kernels.floats, g->format, true, g->rows, g->k, g->matrix, g->x,
-            ane_gemv_row_bytes(g->format, g->k), 1, g->y_stride, 1, g->add ? 1 : 0, g->y};
+        const gemv v = {j->kernels.floats, true, g->rows, g->k, g->matrix, g->x, 4 * g->k, 1, g->y_stride, 1,
+            g->add ? 1 : 0, g->y};
         streams s = share_of(j, g, share);
         int64_t begin = from > before ? from - before : 0,
                 end = to - before < s.steps ? to - before : s.steps;
-        if (begin < end && g->format == ANE_GEMV_INT8)
-            steps_by_panels(j, &v, &s, begin, end, x);
-        else if (begin < end)
+        if (begin < end && g->format == ANE_GEMV_F32)
             steps_by_dots(&v, &s, begin, end);
+        else if (begin < end)
+            steps_by_panels(j, &v, g, &s, begin, end, x);
         before += s.steps;
     }
 }
 
-/* Where piece i of n begins, of so many steps: every piece is shorter than the one before, so that who has none left waits for
- * a short one. */
+/* Where piece i of n begins, of so many steps: every piece is half of what is left, so that who has none left waits for a short
+ * one. They are few because claiming one waits for all that is being read. */
 static int64_t piece_begin(int64_t i, int64_t n, int64_t steps) {
-    return steps - steps * (n - i) * (n - i) / (n * n);
+    return i == n ? steps : steps - (steps >> i);
 }
 
 static void multiply_piece(const multiply_job *j, int64_t i, narrowed *x) {
@@ -286,11 +301,12 @@ static void multiply_pieces(void *context, int64_t begin, int64_t end) {
 
 /* Pieces of a share. */
 static int pieces_of(const ane_gemv *products, int n, int shares) {
-    enum { PIECE_BYTES = 96 << 10, MOST_PIECES = 32 };
+    enum { LAST_BYTES = 32 << 10, MOST_PIECES = 12 };
     int64_t bytes = 0;
     for (int i = 0; i < n; i++) bytes += ane_gemv_bytes(products[i].format, products[i].rows, products[i].k);
-    int64_t pieces = bytes / shares / PIECE_BYTES;
-    return pieces < 1 ? 1 : pieces > MOST_PIECES ? MOST_PIECES : (int)pieces;
+    int pieces = 1;
+    while (pieces < MOST_PIECES && bytes / shares >> pieces >= LAST_BYTES) pieces++;
+    return pieces;
 }
 
 void ane_gemv_multiply(const ane_gemv *products, int n, const char *vectors, int threads) {

@@ -14,13 +14,16 @@ typedef enum ane_gemv_format {
 
 enum { ANE_GEMV_GROUP = 64 };
 
-/* Bytes of one row of k numbers; but for int8, of which 16 rows are interleaved, rows lie behind each other. */
+/* Bytes of a row of k numbers on its own. */
 int64_t ane_gemv_row_bytes(ane_gemv_format format, int64_t k);
-/* Bytes of the whole matrix. */
+/* Bytes of a matrix: rows behind each other in fp32, else interleaved, 16 of them at a time. */
 int64_t ane_gemv_bytes(ane_gemv_format format, int64_t rows, int64_t k);
 /* matrix[rows, k], packed, into the format. */
 void ane_gemv_store(
     ane_gemv_format format, void *to, const float *matrix, int64_t rows, int64_t k, int threads);
+
+/* to[n] = x[n] as bf16. */
+void ane_gemv_round(uint16_t *to, const float *x, int64_t n);
 
 /* y[rows] (+)= M x[k]. */
 typedef struct ane_gemv {

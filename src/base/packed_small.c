@@ -25,15 +25,16 @@ bool ane_packed_takes_small(const ane_packed_kernel *kernel, ane_gemv_format for
 #if defined(ANEMONE_AMX)
 /* k numbers from the l-th on of the rows from `row` on, as tiles; what is not there is 0. */
 static void unpack(const ane_packed_small *p, char *to, int64_t row, int64_t l, int64_t k) {
-    int64_t rows = ane_least(ROWS, p->m - row), groups = (p->k + ANE_GEMV_GROUP - 1) / ANE_GEMV_GROUP;
-    if (p->format == ANE_GEMV_BF16) {
-        ane_packed_tiles_of_bf16(to, (const uint16_t *)p->matrix + row * p->k + l, p->k, rows, k);
-        return;
+    for (int64_t end = row + ROWS; row < end; row += ANE_GEMV_PANEL, to += ANE_GEMV_PANEL * UNIT) {
+        const char *panel =
+            row < p->m ? (const char *)p->matrix + ane_gemv_bytes(p->format, row, p->k) : NULL;
+        if (p->format == ANE_GEMV_BF16)
+            ane_packed_tiles_of_bf16(
+                to, panel ? (const ane_gemv_pair *)(const void *)panel + l / 2 : NULL, k);
+        else
+            ane_packed_tiles_of_int8(
+                to, panel ? (const ane_gemv_panel *)(const void *)panel + l / ANE_GEMV_GROUP : NULL, k);
     }
-    const ane_gemv_panel *panel =
-        (const ane_gemv_panel *)p->matrix + row / ANE_GEMV_PANEL * groups + l / ANE_GEMV_GROUP;
-    for (int64_t i = 0; i < 2; i++, panel += groups)
-        ane_packed_tiles_of_int8(to + i * ANE_GEMV_PANEL * UNIT, ANE_GEMV_PANEL * i < rows ? panel : NULL, k);
 }
 
 /* The blocks of a panel of A: numbers [l, l + k) along k times columns [first, last). */

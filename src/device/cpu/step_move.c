@@ -177,7 +177,7 @@ static void to_raw(const convert_job *j, char *raw, const char *ours, int64_t be
     else if (c->dtype == MIL_FP32)
         memcpy(raw + begin * 4, f + begin, (size_t)n * 4);
     else if (c->dtype == MIL_BF16)
-        ane_gemv_store(ANE_GEMV_BF16, raw + begin * 2, f + begin, 1, n, 1); /* in vectors */
+        ane_gemv_round((uint16_t *)(void *)raw + begin, f + begin, n);
     else
         for (int64_t i = begin; i < begin + n; i++)
             mil_constant_set(
