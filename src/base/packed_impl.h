@@ -61,11 +61,11 @@ bool ane_packed_is_split(const ane_packed_product *p);
 int64_t ane_packed_split_bytes(const ane_packed_product *p, int threads);
 void ane_packed_run_split(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads);
 
-/* packed_small_avx512bf16.c: 16 rows of k numbers of a matrix that is kept small (gemm_impl.h; NULL: of zeros) as tiles of 32
- * numbers along k, 2 KiB apart; 0 beyond. */
+/* packed_small_avx512bf16.c: k numbers of two panels of rows of a matrix that is kept small (gemm_impl.h; NULL: of zeros) as tiles
+ * [k / 32][32 rows][32]; 0 beyond. */
 struct ane_gemv_pair;
-void ane_packed_tiles_of_bf16(char *to, const struct ane_gemv_pair *p, int64_t k);
+void ane_packed_tiles_of_bf16(char *to, const struct ane_gemv_pair *const p[2], int64_t k);
 struct ane_gemv_panel;
-void ane_packed_tiles_of_int8(char *to, const struct ane_gemv_panel *p, int64_t k);
+void ane_packed_tiles_of_int8(char *to, const struct ane_gemv_panel *const p[2], int64_t k);
 
 #endif

@@ -23,17 +23,21 @@ bool ane_packed_takes_small(const ane_packed_kernel *kernel, ane_gemv_format for
 }
 
 #if defined(ANEMONE_AMX)
+/* A panel of 16 rows; NULL where there are none. */
+static const void *panel_of(const ane_packed_small *p, int64_t row) {
+    return row < p->m ? (const char *)p->matrix + ane_gemv_bytes(p->format, row, p->k) : NULL;
+}
+
 /* k numbers from the l-th on of the rows from `row` on, as tiles; what is not there is 0. */
 static void unpack(const ane_packed_small *p, char *to, int64_t row, int64_t l, int64_t k) {
-    for (int64_t end = row + ROWS; row < end; row += ANE_GEMV_PANEL, to += ANE_GEMV_PANEL * UNIT) {
-        const char *panel =
-            row < p->m ? (const char *)p->matrix + ane_gemv_bytes(p->format, row, p->k) : NULL;
-        if (p->format == ANE_GEMV_BF16)
-            ane_packed_tiles_of_bf16(
-                to, panel ? (const ane_gemv_pair *)(const void *)panel + l / 2 : NULL, k);
-        else
-            ane_packed_tiles_of_int8(
-                to, panel ? (const ane_gemv_panel *)(const void *)panel + l / ANE_GEMV_GROUP : NULL, k);
+    const void *first = panel_of(p, row), *second = panel_of(p, row + ANE_GEMV_PANEL);
+    if (p->format == ANE_GEMV_BF16) {
+        const ane_gemv_pair *a = first, *b = second;
+        ane_packed_tiles_of_bf16(to, (const ane_gemv_pair *const[]){a + l / 2, b ? b + l / 2 : NULL}, k);
+    } else {
+        const ane_gemv_panel *a = first, *b = second;
+        int64_t group = l / ANE_GEMV_GROUP;
+        ane_packed_tiles_of_int8(to, (const ane_gemv_panel *const[]){a + group, b ? b + group : NULL}, k);
     }
 }
 

@@ -7,26 +7,43 @@
 
 #include <stddef.h>
 
-enum { TALL = 32, LINE = 64 /* bytes of a row of a tile */, NUMBERS = LINE / 2, STEP = TALL * LINE };
+enum {
+    TALL = 32,
+    LINE = 64 /* bytes of a row of a tile */,
+    NUMBERS = LINE / 2,
+    STEP = TALL * LINE,
+    AHEAD = SIDE
+};
 
 static void zeros(char *tile) {
     for (int64_t row = 0; row < SIDE; row++) _mm512_store_si512(tile + row * LINE, _mm512_setzero_si512());
 }
 
-void ane_packed_tiles_of_bf16(char *to, const ane_gemv_pair *p, int64_t k) {
-    for (int64_t l = 0; l < k; l += NUMBERS, to += STEP) {
-        __m512i v[SIDE];
-        if (!p) {
-            zeros(to);
-            continue;
-        }
+/* A tile of so many pairs, which lie as lines of 16 rows; the next ones are asked for meanwhile. */
+static inline __attribute__((always_inline)) void square_of_bf16(
+    char *tile, const ane_gemv_pair *p, int64_t pairs) {
+    __m512i v[SIDE];
 #pragma GCC unroll 16
-        for (int64_t i = 0; i < SIDE; i++, p++)
-            v[i] = l + 2 * i < k ? _mm512_loadu_si512(p) : _mm512_setzero_si512();
-        transpose_square(v);
-#pragma GCC unroll 16
-        for (int64_t i = 0; i < SIDE; i++) _mm512_store_si512(to + i * LINE, v[i]);
+    for (int64_t i = 0; i < SIDE; i++) {
+        _mm_prefetch((const char *)(p + AHEAD + i), _MM_HINT_T0);
+        v[i] = i < pairs ? _mm512_loadu_si512(p + i) : _mm512_setzero_si512();
     }
+    transpose_square(v);
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < SIDE; i++) _mm512_store_si512(tile + i * LINE, v[i]);
+}
+
+void ane_packed_tiles_of_bf16(char *to, const ane_gemv_pair *const p[2], int64_t k) {
+    for (int64_t l = 0; l < k; l += NUMBERS, to += STEP)
+        for (int i = 0; i < 2; i++) {
+            char *tile = to + (ptrdiff_t)i * SIDE * LINE;
+            if (!p[i])
+                zeros(tile);
+            else if (k - l >= NUMBERS)
+                square_of_bf16(tile, p[i] + l / 2, SIDE);
+            else
+                square_of_bf16(tile, p[i] + l / 2, (k - l + 1) / 2);
+        }
 }
 
 /* 16 of a row's numbers, which are held as w + 128, times the row's scale. */
@@ -53,11 +70,13 @@ static void group_of_int8(char *to, const ane_gemv_panel *p) {
     }
 }
 
-void ane_packed_tiles_of_int8(char *to, const ane_gemv_panel *p, int64_t k) {
-    for (int64_t l = 0; l < k; l += ANE_GEMV_GROUP, to += (ptrdiff_t)2 * STEP) {
-        if (p)
-            group_of_int8(to, p++);
-        else
-            zeros(to), zeros(to + STEP);
-    }
+void ane_packed_tiles_of_int8(char *to, const ane_gemv_panel *const p[2], int64_t k) {
+    for (int64_t l = 0, g = 0; l < k; l += ANE_GEMV_GROUP, g++, to += (ptrdiff_t)2 * STEP)
+        for (int i = 0; i < 2; i++) {
+            char *tile = to + (ptrdiff_t)i * SIDE * LINE;
+            if (p[i])
+                group_of_int8(tile, p[i] + g);
+            else
+                zeros(tile), zeros(tile + STEP);
+        }
 }

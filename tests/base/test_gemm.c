@@ -210,6 +210,19 @@ static void test_gemv_stored(void **state) {
     assert_int_equal(ane_gemv_bytes(ANE_GEMV_BF16, 17, 65), 32 * 66 * 2);
 }
 
+static void test_gemv_round(void **state) {
+    (void)state;
+    enum { N = 77 };
+    ane_rng rng = ane_rng_new(9, 0);
+    float *x = filled(&rng, N);
+    uint16_t rounded[N + 1] = {[N] = 7};
+    x[3] = NAN, x[5] = -INFINITY, x[7] = 0x1.01p0f, x[9] = 0x1.03p0f; /* the last two lie in the middle */
+    ane_gemv_round(rounded, x, N);
+    for (int i = 0; i < N; i++) assert_int_equal(rounded[i], ane_bf16_from_f32(x[i]));
+    assert_int_equal(rounded[N], 7);
+    free(x);
+}
+
 typedef struct several {
     ane_gemv products[3];
     int threads;
@@ -320,6 +333,7 @@ int main(void) {
         cmocka_unit_test(test_inside_parallel_for),
         cmocka_unit_test(test_gemv_axpy),
         cmocka_unit_test(test_gemv_stored),
+        cmocka_unit_test(test_gemv_round),
         cmocka_unit_test(test_gemv_pieces),
         cmocka_unit_test(test_gemv_int8_extremes),
         cmocka_unit_test(test_gemv_short_rows),
