@@ -70,12 +70,13 @@ static void group_of_int8(char *to, const ane_gemv_panel *p) {
     }
 }
 
+/* One panel behind the other: with what a number takes here, one stream is faster. */
 void ane_packed_tiles_of_int8(char *to, const ane_gemv_panel *const p[2], int64_t k) {
-    for (int64_t l = 0, g = 0; l < k; l += ANE_GEMV_GROUP, g++, to += (ptrdiff_t)2 * STEP)
-        for (int i = 0; i < 2; i++) {
-            char *tile = to + (ptrdiff_t)i * SIDE * LINE;
+    for (int i = 0; i < 2; i++, to += (ptrdiff_t)SIDE * LINE)
+        for (int64_t l = 0; l < k; l += ANE_GEMV_GROUP) {
+            char *tile = to + l / NUMBERS * STEP;
             if (p[i])
-                group_of_int8(tile, p[i] + g);
+                group_of_int8(tile, p[i] + l / ANE_GEMV_GROUP);
             else
                 zeros(tile), zeros(tile + STEP);
         }
