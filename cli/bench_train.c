@@ -59,10 +59,6 @@ static void add_timers(ane_network_timers *sum, ane_network_timers t) {
     sum->scatter += t.scatter;
 }
 
-static double back_ms(const ane_network_timers *n) {
-    return n->backward + n->norms + n->products + n->waiting + n->scatter;
-}
-
 /* Where gradients are not kept, the update runs the way back. */
 static bool run_step(bench *b, ane_network_timers *timers, double ms[N_TIMES], ane_error *e) {
     const double start = ane_clock_ms();
@@ -75,8 +71,8 @@ static bool run_step(bench *b, ane_network_timers *timers, double ms[N_TIMES], a
     add_timers(timers, update.network);
     ms[STEP] = end - start;
     ms[FORWARD] = timers->embedding + timers->forward + timers->head + timers->loss;
-    ms[BACKWARD] = back_ms(timers);
-    ms[OPTIMIZER] = end - optimizer - back_ms(&update.network);
+    ms[BACKWARD] = ane_network_back_ms(timers);
+    ms[OPTIMIZER] = end - optimizer - ane_network_back_ms(&update.network);
     return true;
 }
 

@@ -211,6 +211,8 @@ bool ane_network_logits(ane_network *n, const int32_t *tokens, float *logits, an
 bool ane_network_weights_changed(ane_network *n, ane_error *e);
 ane_network_timers ane_network_timers_get(const ane_network *n);
 void ane_network_timers_reset(ane_network *n);
+double ane_network_back_ms(
+    const ane_network_timers *t); /* of the way back: of those, the ones behind the loss */
 double ane_network_step_flops(
     const ane_network *n); /* one forward and backward: products only, 2 per multiply-add */
 

@@ -54,9 +54,16 @@ static bool forward(ane_network *n, const int32_t *tokens, double *mark, ane_err
     return true;
 }
 
-static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
+bool ane_network_scatter(ane_network *n, float *table, int32_t first, int32_t rows, const int32_t *tokens,
+    double *growth, ane_error *e) {
     const float *d = ane_floats_open(n->d[0], ANE_READ, n->staging[0], e);
     if (!d) return false;
+    *growth =
+        ane_embedding_scatter(table, first, rows, d, tokens, n->weights->config.dim, n->columns, n->threads);
+    return ane_floats_close(n->d[0], ANE_READ, n->staging[0], e);
+}
+
+static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
     const ane_model_config *c = &n->weights->config;
     float *table = ane_weights_embedding(n->gradients);
     if (!n->adds && !c->tied)
@@ -68,9 +75,10 @@ static bool scatter(ane_network *n, const int32_t *tokens, ane_error *e) {
     } else if (!n->adds) {
         n->embedding_squares = 0;
     }
-    n->embedding_squares +=
-        ane_embedding_scatter(table, 0, c->vocab_size, d, tokens, c->dim, n->columns, n->threads);
-    return ane_floats_close(n->d[0], ANE_READ, n->staging[0], e);
+    double growth;
+    if (!ane_network_scatter(n, table, 0, c->vocab_size, tokens, &growth, e)) return false;
+    n->embedding_squares += growth;
+    return true;
 }
 
 bool ane_network_products(ane_network *n, ane_stage *s, int copy, bool add, ane_error *e) {
@@ -174,6 +182,10 @@ ane_network_timers ane_network_timers_get(const ane_network *n) {
 
 void ane_network_timers_reset(ane_network *n) {
     memset(&n->timers, 0, sizeof n->timers);
+}
+
+double ane_network_back_ms(const ane_network_timers *t) {
+    return t->backward + t->norms + t->products + t->waiting + t->scatter;
 }
 
 double ane_network_product_flops(const ane_network *n) {

@@ -67,8 +67,15 @@ bool ane_network_products(ane_network *n, ane_stage *s, int copy, bool add, ane_
 /* d[k+1] to d[k] and the gradients of segment k's weights. */
 bool ane_network_backward_segment(ane_network *n, int k, double *mark, ane_error *e);
 
+/* What d[0] adds to rows [first, first + rows) of the embedding's gradient, which are at `table`; by how much the sum of their
+ * squares grows. */
+bool ane_network_scatter(ane_network *n, float *table, int32_t first, int32_t rows, const int32_t *tokens,
+    double *growth, ane_error *e);
+
 /* How many rows of a table's gradient are there at a time where gradients are not kept (network_gradients.c). */
 int32_t ane_network_table_rows(const ane_network *n);
+/* Whether that is not all of them: then the head's gradients are formed when they are used, not with the loss. */
+bool ane_network_tables_in_parts(const ane_network *n);
 
 /* How many columns a head that takes fp32 works on at a time (network_head.c). */
 int32_t ane_network_head_columns(int32_t columns);

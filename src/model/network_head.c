@@ -69,12 +69,11 @@ static bool chunk_loss(ane_network *n, const int32_t *targets, int32_t first, do
 static bool chunk_back(ane_network *n, const ends *o, int32_t first, double *mark, ane_error *e) {
     if (!ane_network_backward_stage(n, n->head, 0, e) || !give_d(n, o, first, e)) return false;
     ane_network_lap(mark, &n->timers.backward);
+    if (ane_network_tables_in_parts(n)) return true;
     bool whole = n->head_columns == n->columns; /* else the next chunk needs the buffers at once */
     bool add = n->adds || first > 0;
-    bool later = !n->keeps_gradients && n->table_rows < n->weights->config.vocab_size;
-    bool ok = later   ? true
-              : whole ? ane_network_products(n, n->head, 0, add, e)
-                      : ane_stage_products(n->head, 0, add, n->staging, e);
+    bool ok = whole ? ane_network_products(n, n->head, 0, add, e)
+                    : ane_stage_products(n->head, 0, add, n->staging, e);
     ane_network_lap(mark, &n->timers.products);
     return ok;
 }

@@ -51,16 +51,16 @@ static void adapt_scale(ane_trainer *t, bool skipped) {
     }
 }
 
-static double network_ms(const ane_trainer *t) {
-    const ane_network_timers n = ane_network_timers_get(t->network);
-    return n.backward + n.norms + n.products + n.scatter;
+static double back_ms(const ane_trainer *t) {
+    const ane_network_timers timers = ane_network_timers_get(t->network);
+    return ane_network_back_ms(&timers);
 }
 
 /* A loss that is no number must change nothing, whatever the gradients are: a scale that is no number sees to
  * that. What of the way back is run for the update's sake is the network's time. */
 static bool update(ane_trainer *t, ane_step_record *r, ane_error *e) {
     double start = ane_clock_ms(), scale = isfinite(r->loss) ? 1 / t->state.loss_scale : NAN;
-    double before = network_ms(t);
+    double before = back_ms(t);
     int threads = ane_device_capabilities(t->device)->threads;
     r->lr = ane_schedule_lr(&t->config.options.schedule, t->state.step);
     if (!ane_adamw_step(
@@ -68,7 +68,7 @@ static bool update(ane_trainer *t, ane_step_record *r, ane_error *e) {
         return false;
     r->skipped = !isfinite(r->grad_norm);
     t->weights_changed |= !r->skipped;
-    r->timers.optimizer += ane_clock_ms() - start - (network_ms(t) - before);
+    r->timers.optimizer += ane_clock_ms() - start - (back_ms(t) - before);
     return true;
 }
 
