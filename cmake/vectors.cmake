@@ -5,7 +5,7 @@ string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" ANEMONE_PROCESSOR)
 set(ANEMONE_AVX2_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_avx2.c ${PROJECT_SOURCE_DIR}/src/base/gemv_int8_avx2.c
   ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx2.c)
 set(ANEMONE_AVX512_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_avx512.c ${PROJECT_SOURCE_DIR}/src/base/gemv_int8_avx512.c
-  ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx512.c ${PROJECT_SOURCE_DIR}/src/device/cpu/pairs_amx.c)
+  ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_avx512.c)
 set(ANEMONE_BASELINE_SOURCES ${PROJECT_SOURCE_DIR}/src/base/gemv_baseline.c ${PROJECT_SOURCE_DIR}/src/base/gemv_int8_baseline.c
   ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_baseline.c)
 set(ANEMONE_NEON_SOURCES ${PROJECT_SOURCE_DIR}/src/device/cpu/vector_neon.c)
@@ -33,7 +33,8 @@ if(ANEMONE_PROCESSOR MATCHES "^(x86_64|amd64)$")
   check_c_compiler_flag(-mamx-bf16 ANEMONE_HAS_AMX)
   if(ANEMONE_HAS_AVX512BF16)
     set_source_files_properties(${PROJECT_SOURCE_DIR}/src/base/packed_avx512bf16.c
-      ${PROJECT_SOURCE_DIR}/src/base/packed_small_avx512bf16.c PROPERTIES
+      ${PROJECT_SOURCE_DIR}/src/base/packed_small_avx512bf16.c
+      ${PROJECT_SOURCE_DIR}/src/device/cpu/pairs_avx512bf16.c PROPERTIES
       COMPILE_OPTIONS "${ANEMONE_AVX512_FLAGS};-mavx512bf16")
     target_compile_definitions(anemone_objects PRIVATE ANEMONE_AVX512BF16)
   else()
@@ -41,7 +42,8 @@ if(ANEMONE_PROCESSOR MATCHES "^(x86_64|amd64)$")
   endif()
   if(ANEMONE_HAS_AVX512BF16 AND ANEMONE_HAS_AMX)
     set_source_files_properties(${PROJECT_SOURCE_DIR}/src/base/packed_amx.c
-      ${PROJECT_SOURCE_DIR}/src/base/packed_fp32_amx.c PROPERTIES
+      ${PROJECT_SOURCE_DIR}/src/base/packed_fp32_amx.c
+      ${PROJECT_SOURCE_DIR}/src/device/cpu/pairs_amx.c PROPERTIES
       COMPILE_OPTIONS "${ANEMONE_AVX512_FLAGS};-mavx512bf16;-mamx-tile;-mamx-bf16")
     target_compile_definitions(anemone_objects PRIVATE ANEMONE_AMX)
   else()

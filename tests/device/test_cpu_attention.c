@@ -40,7 +40,7 @@ static int count_steps(const ane_kernel *k, const char *type) {
 }
 
 static const shape shapes[] = {{1, 1, 1, 1, 1}, {1, 2, 1, 8, 7}, {2, 1, 3, 16, 64}, {1, 2, 2, 20, 65},
-    {1, 1, 1, 64, 300}, {2, 3, 1, 48, 129}};
+    {1, 1, 1, 64, 300}, {2, 3, 1, 48, 129}, {1, 1, 2, 80, 70}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
 static void check_precision(const char *precision, double tolerance) {
@@ -63,6 +63,26 @@ static void test_fp32(void **state) {
 static void test_bf16(void **state) {
     (void)state;
     check_precision("bf16", 4e-2);
+}
+
+/* By tiles and by dot products, where the processor has them. Both read the same roundings of operands; their sums are
+ * ordered in another way, which is as nothing beside them. */
+static void test_bf16_by_pairs(void **state) {
+    (void)state;
+    static const char *const products[] = {"amx", "avx512bf16"};
+    ane_error e = {0};
+    for (int p = 0; p < 2; p++) {
+        char spec[96];
+        snprintf(spec, sizeof spec, "cpu:threads=2,precision=bf16,products=%s", products[p]);
+        ane_device *d = ane_device_open(spec, &e);
+        if (!d) continue;
+        const cpu_pairs *pairs = ((cpu_device *)d)->pairs;
+        assert_true(pairs && strcmp(pairs->name, products[p]) == 0);
+        ane_device_close(d);
+        for (int i = 0; i < N_SHAPES; i++)
+            compare_program(attention_program(&shapes[i]), spec, 17 + (uint64_t)i, (compare_range){-2, 2},
+                MIL_EXACT, 4e-2);
+    }
 }
 
 /* Rounded after every operation, as the reference does it. */
@@ -179,6 +199,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fp32),
         cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_bf16_by_pairs),
         cmocka_unit_test(test_fp16),
         cmocka_unit_test(test_one_step_each),
         cmocka_unit_test(test_expanded),

@@ -217,6 +217,44 @@ static void test_stream(void **state) {
             }
 }
 
+/* Steps of the softmax in a block of keys by queries. What is hidden in it, not a number here, becomes zeros. */
+static void check_block(const cpu_vectors *v, bool diagonal) {
+    enum { SIDE = 64, STAIR = 16, COUNT = SIDE * SIDE };
+    static float s[COUNT], p[COUNT], d[COUNT], x[COUNT];
+    float highest[SIDE], sum[SIDE], factor[SIDE], mean[SIDE];
+    fill(x, -300, 10);
+    for (int i = 0; i < COUNT; i++)
+        s[i] = p[i] = d[i] = diagonal && i % SIDE < i / SIDE / STAIR * STAIR ? NAN : x[i];
+    for (int i = 0; i < SIDE; i++) highest[i] = (float)(i % 16), sum[i] = 2, mean[i] = 1;
+    v->softmax_block(s, diagonal, highest, sum, factor);
+    v->exp_block(p, diagonal, highest);
+    v->softmax_gradient_block(d, p, diagonal, mean);
+    for (int j = 0; j < SIDE; j++) {
+        double top = j % 16;
+        for (int i = 0; i < SIDE; i++)
+            if (!diagonal || j >= i / STAIR * STAIR) top = fmax(top, (double)x[i * SIDE + j]);
+        double total = 2 * exp2(j % 16 - top);
+        assert_true((double)highest[j] == top && fabs((double)factor[j] / exp2(j % 16 - top) - 1) < 2e-7);
+        for (int i = 0; i < SIDE; i++) {
+            bool hidden = diagonal && j < i / STAIR * STAIR;
+            double y = hidden ? 0 : exp2((double)(x[i * SIDE + j] - highest[j]));
+            bool tiny = x[i * SIDE + j] - highest[j] < -126;
+            assert_true(fabs((double)s[i * SIDE + j] - (tiny ? 0 : y)) <= 2e-7 * y);
+            assert_true(s[i * SIDE + j] == p[i * SIDE + j]);
+            assert_true(d[i * SIDE + j] == (hidden ? 0 : p[i * SIDE + j] * (x[i * SIDE + j] - 1)));
+            total += y;
+        }
+        assert_true(fabs((double)sum[j] / total - 1) < 1e-6);
+    }
+}
+
+static void test_blocks_of_the_softmax(void **state) {
+    (void)state;
+    const char *names[4];
+    for (int v = 0, n = ane_cpu_vector_names(names); v < n; v++)
+        for (int diagonal = 0; diagonal < 2; diagonal++) check_block(ane_cpu_vectors(names[v]), diagonal);
+}
+
 static void test_names(void **state) {
     (void)state;
     const char *names[4];
@@ -236,6 +274,7 @@ int main(void) {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_transpose),
         cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_blocks_of_the_softmax),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,9 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-cpu_operands ane_cpu_operands(const cpu_run *r, bool bf16) {
-    const cpu_pairs *pairs = bf16 ? r->pairs : NULL;
-    return (cpu_operands){r->v, pairs, bf16 && !pairs};
+cpu_operands ane_cpu_operands(const cpu_run *r, const cpu_attention *a) {
+    return (cpu_operands){r->v, a->pairs, a->bf16 && !a->pairs};
 }
 
 static void as_floats(const cpu_operands *o, float *to, const float *from, int64_t count) {
@@ -45,35 +44,28 @@ void ane_cpu_operand_left_transposed(const cpu_operands *o, float *to, const flo
 /* Rows [row, m), columns [column, n), summed from l to k. */
 static void multiply_part(const cpu_operands *o, const cpu_block_product *p, int64_t row, int64_t m,
     int64_t column, int64_t n, int64_t l, int64_t k) {
-    int64_t am = p->a_transposed ? 1 : p->k, ak = p->a_transposed ? CPU_BLOCK : 1;
-    o->v->product(m - row, n - column, k - l, p->a + row * am + l * ak, am, ak, p->b + l * p->n + column,
-        p->c + row * p->n + column, p->n, p->add);
+    bool other = p->a_transposed && !o->pairs;
+    int64_t unit = o->pairs ? 2 : 1, am = other ? 1 : p->k / unit, ak = other ? CPU_BLOCK : 1;
+    cpu_product_fn *product = o->pairs ? o->pairs->product : o->v->product;
+    product(m - row, n - column, (k - l) / unit, p->a + row * am + l / unit * ak, am, ak,
+        p->b + l / unit * p->n + column, p->c + row * p->n + column, p->n, p->add);
 }
 
 void ane_cpu_block_multiply(const cpu_operands *o, const cpu_block_product *p) {
-    const int64_t half = CPU_BLOCK / 2;
-    if (o->pairs) {
-        o->pairs->product(p->m, p->n, p->k / 2, p->a, p->b, p->c, p->add);
+    const int64_t part = o->pairs ? o->pairs->part : CPU_STAIR, wide = part < 32 ? 32 : part;
+    if (p->triangle == CPU_NO_TRIANGLE) {
+        multiply_part(o, p, 0, p->m, 0, p->n, 0, p->k);
         return;
     }
-    switch (p->triangle) {
-    case CPU_TRIANGLE_A:
-        multiply_part(o, p, 0, half, 0, p->n, 0, p->k);
-        multiply_part(o, p, half, p->m, 0, p->n, half, p->k);
-        break;
-    case CPU_TRIANGLE_B:
-        multiply_part(o, p, 0, p->m, 0, half, 0, half);
-        multiply_part(o, p, 0, p->m, half, p->n, 0, p->k);
-        break;
-    case CPU_TRIANGLE_C:
-        multiply_part(o, p, 0, half, 0, p->n, 0, p->k);
-        multiply_part(o, p, half, p->m, half, p->n, 0, p->k);
-        break;
-    default: multiply_part(o, p, 0, p->m, 0, p->n, 0, p->k);
-    }
+    for (int64_t at = 0; at < CPU_BLOCK; at += p->triangle == CPU_TRIANGLE_B ? wide : part)
+        switch (p->triangle) {
+        case CPU_TRIANGLE_A: multiply_part(o, p, at, at + part, 0, p->n, at, p->k); break;
+        case CPU_TRIANGLE_B: multiply_part(o, p, 0, p->m, at, at + wide, 0, at + wide); break;
+        default: multiply_part(o, p, at, at + part, at, p->n, 0, p->k);
+        }
 }
 
 void ane_cpu_block_mask(float *scores) {
     for (int64_t j = 1; j < CPU_BLOCK; j++)
-        for (int64_t i = 0; i < j; i++) scores[j * CPU_BLOCK + i] = -INFINITY;
+        for (int64_t i = j / CPU_STAIR * CPU_STAIR; i < j; i++) scores[j * CPU_BLOCK + i] = -INFINITY;
 }

@@ -10,6 +10,7 @@
 #include "device/cpu/plan.h"
 
 #define CPU_BLOCK INT64_C(64) /* queries and keys of a block */
+#define CPU_STAIR INT64_C(16) /* queries and keys of a step on the diagonal */
 
 typedef enum cpu_attention_view {
     CPU_QUERY,
@@ -32,7 +33,8 @@ typedef struct cpu_attention {
     int threads;
     int64_t batch, groups, group, size, length; /* B, K, R, E, S */
     float scale;
-    bool bf16; /* operands of products */
+    bool bf16;              /* operands of products */
+    const cpu_pairs *pairs; /* by which bf16 is multiplied; NULL: as floats */
 } cpu_attention;
 
 /* Of one new position behind a cache [1, K, room, E] of fp32 or bf16 numbers, as it is bound. Views as above; S is 1. */
@@ -58,7 +60,7 @@ typedef struct cpu_operands {
     bool round;
 } cpu_operands;
 
-cpu_operands ane_cpu_operands(const cpu_run *r, bool bf16);
+cpu_operands ane_cpu_operands(const cpu_run *r, const cpu_attention *a);
 /* `from` [rows, width] as the right operand of a product, whose sum runs down its columns. In place is fine. */
 void ane_cpu_operand_right(const cpu_operands *o, float *to, const float *from, int64_t rows, int64_t width);
 /* `from` [rows, width] as a left operand, whose sum runs along its rows. In place is fine. */
@@ -69,8 +71,8 @@ static inline bool cpu_operands_are_floats(const cpu_operands *o) {
 }
 /* The transpose of `from` [rows, CPU_BLOCK] as a left operand. `to` is another block, unless operands are floats. */
 void ane_cpu_operand_left_transposed(const cpu_operands *o, float *to, const float *from, int64_t rows);
-/* What of a block of scores on the diagonal is not hidden: columns (queries) from the row (key) on. Of its lower half the
- * first columns are left alone where it is the result of a product, and not read where it is an operand. */
+/* What of a block of scores on the diagonal is not hidden: columns (queries) from the row (key) on. What is hidden is left
+ * alone in steps of CPU_STAIR where the block is the result of a product, and zeros where it is an operand. */
 typedef enum cpu_triangle { CPU_NO_TRIANGLE, CPU_TRIANGLE_A, CPU_TRIANGLE_B, CPU_TRIANGLE_C } cpu_triangle;
 /* c [m, n] (+)= a [m, k] b [k, n] */
 typedef struct cpu_block_product {
@@ -84,8 +86,10 @@ typedef struct cpu_block_product {
 } cpu_block_product;
 void ane_cpu_block_multiply(const cpu_operands *o, const cpu_block_product *p);
 
-/* Scores of keys behind their queries, in a block on the diagonal: -infinity. */
+/* Scores of keys behind their queries, in a block on the diagonal: -infinity, where the softmax reads them. */
 void ane_cpu_block_mask(float *scores);
+/* Scores are in units of ln 2, for powers of two are had with fewer operations than those of e. */
+static const float cpu_log2_e = 0x1.715476p+0f, cpu_ln_2 = 0x1.62e43p-1f;
 
 static inline int64_t cpu_blocks(int64_t length) {
     return (length + CPU_BLOCK - 1) / CPU_BLOCK;
@@ -93,7 +97,7 @@ static inline int64_t cpu_blocks(int64_t length) {
 
 /* A head's elements with zeros behind them, as products take them. */
 static inline int64_t cpu_padded_size(const cpu_attention *a) {
-    int64_t multiple = a->bf16 ? 32 : 16;
+    int64_t multiple = a->pairs ? a->pairs->multiple : 16;
     return (a->size + multiple - 1) / multiple * multiple;
 }
 

@@ -211,12 +211,8 @@ static bool run_steps(const cpu_binding *b, ane_error *e) {
     cpu_device *d = device_of(b);
     if (!ane_cpu_scratch_reserve(d, scratch_needed(b), e)) return false;
     find_bases(b);
-    cpu_run r = {.device = d,
-        .v = d->v,
-        .pairs = d->pairs,
-        .threads = d->threads,
-        .base = k->bases,
-        .accumulate = k->accumulate};
+    cpu_run r = {
+        .device = d, .v = d->v, .threads = d->threads, .base = k->bases, .accumulate = k->accumulate};
     for (int32_t i = 0; i < k->plan.n_steps; i++)
         if (!ane_cpu_run_step(k, i, &r, e)) return false;
     add_redirected(b);

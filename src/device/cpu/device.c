@@ -162,7 +162,8 @@ static ane_device *cpu_open(const char *text, ane_error *e) {
     d->v = o.vectors;
     d->packed = o.packed;
     d->packs_lonely = packs_lonely(&o);
-    d->pairs = o.precision == ANE_BF16 || o.precision == ANE_INT8 ? ane_cpu_pairs(o.vectors) : NULL;
+    if (o.precision == ANE_BF16 || o.precision == ANE_INT8)
+        d->pairs = ane_cpu_pairs(o.vectors, o.packed ? o.packed->name : NULL);
     d->late = o.late;
     d->profiles = o.profiles;
     d->threads = o.threads;

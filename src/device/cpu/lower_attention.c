@@ -28,7 +28,8 @@ static bool emit(cpu_lower *l, const mil_operation *op, cpu_node_type type, int 
     if (!a) return ane_cpu_no_memory(l);
     *a = (cpu_attention){.scale = (float)mil_arg_float(l->f, op, "scale", 1),
         .threads = l->plan->threads,
-        .bf16 = ane_cpu_multiplies_bf16(l->plan)};
+        .bf16 = ane_cpu_multiplies_bf16(l->plan),
+        .pairs = l->plan->pairs};
     for (int i = 0; i < n_in; i++) a->view[ins[i]] = operand(l, op, names[ins[i]]);
     for (int i = 0; i < n_out; i++) {
         cpu_view place = ane_cpu_destination(l, op->results[i]);

@@ -83,7 +83,6 @@ typedef struct cpu_device cpu_device;
 typedef struct cpu_run {
     cpu_device *device;
     const cpu_vectors *v;
-    const cpu_pairs *pairs; /* NULL: none here */
     int threads;
     void *const *base;      /* address of every storage's first element */
     const bool *accumulate; /* per output: the one gemm that makes it adds to what is there */
@@ -111,6 +110,7 @@ typedef struct cpu_plan {
     ane_precision precision;
     bool copies_weights;             /* steps read staged copies, even where a copy is equal */
     const ane_packed_kernel *packed; /* what products run by; NULL: the library's */
+    const cpu_pairs *pairs;          /* what attention in bf16 runs by; NULL: floats */
     bool packs_lonely;               /* an operand that a single product reads, too */
     int threads;
     const mil_function *f;

@@ -67,7 +67,7 @@ static void attend(const job *j, const room *w, int64_t block, float *highest, f
             w->queries, w->scores, false, n == block ? CPU_TRIANGLE_C : CPU_NO_TRIANGLE};
         ane_cpu_block_multiply(&j->operands, &scores);
         if (n == block) ane_cpu_block_mask(w->scores);
-        v->softmax_block(w->scores, CPU_BLOCK, highest, sum, factor);
+        v->softmax_block(w->scores, n == block, highest, sum, factor);
         if (n > 0) v->scale_columns(w->product, j->size, factor);
         ane_cpu_operand_right(&j->operands, w->scores, w->scores, CPU_BLOCK, CPU_BLOCK);
         const cpu_block_product add = {j->size, CPU_BLOCK, CPU_BLOCK, w->values + n * matrix, false,
@@ -86,10 +86,11 @@ static void run_head(const job *j, const room *w, int64_t unit) {
     for (int64_t block = 0; block < cpu_blocks(a->length); block++) {
         int64_t at = block * CPU_BLOCK, n = positions(a, block);
         float highest[CPU_BLOCK], sum[CPU_BLOCK];
-        j->r->v->load_block(w->queries, j->size, q + at, a->size, a->view[CPU_QUERY].stride[3], n, a->scale);
+        j->r->v->load_block(
+            w->queries, j->size, q + at, a->size, a->view[CPU_QUERY].stride[3], n, a->scale * cpu_log2_e);
         ane_cpu_operand_right(&j->operands, w->queries, w->queries, j->size, CPU_BLOCK);
         attend(j, w, block, highest, sum);
-        for (int64_t i = 0; i < n; i++) statistics[at + i] = highest[i] + logf(sum[i]);
+        for (int64_t i = 0; i < n; i++) statistics[at + i] = highest[i] * cpu_ln_2 + logf(sum[i]);
         for (int64_t i = 0; i < n; i++) sum[i] = 1 / sum[i];
         j->r->v->store_block(out + at, a->size, a->view[CPU_RESULT].stride[3], n, w->product, sum);
     }
@@ -111,7 +112,7 @@ static bool run_attention(const void *data, const cpu_run *r, ane_error *e) {
     const cpu_attention *a = data;
     int64_t units = a->batch * a->groups * a->group;
     int parts = units < a->threads ? (int)units : a->threads;
-    job j = {a, r, ane_cpu_operands(r, a->bf16), cpu_padded_size(a), NULL};
+    job j = {a, r, ane_cpu_operands(r, a), cpu_padded_size(a), NULL};
     ane_pieces pieces;
     ane_pieces_start(&pieces, units, 1, parts);
     j.pieces = &pieces;

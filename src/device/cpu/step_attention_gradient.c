@@ -14,13 +14,14 @@
 /* What a thread works with. Arrays of blocks have one per CPU_BLOCK positions; a block is [padded size, CPU_BLOCK] or,
  * transposed, [CPU_BLOCK, padded size]. */
 typedef struct room {
-    float *key_t, *key, *value_t;                   /* operands of the group */
-    float *query, *query_t, *d_result, *d_result_t; /* operands of the head; queries are scaled */
-    float *d_query;                                 /* of the head */
-    float *d_key_t, *d_value_t;                     /* of the group, transposed */
-    float *mean, *statistics;                       /* [CPU_BLOCK] for each block */
-    float *p, *ds, *operand;                        /* [CPU_BLOCK, CPU_BLOCK] */
-    float *block;                                   /* one more */
+    float *key_t, *key, *value_t; /* operands of the group */
+    float *query, *query_t;       /* operands of the head, scaled, by log2 e too */
+    float *d_result, *d_result_t; /* operands of the head */
+    float *d_query;               /* of the head */
+    float *d_key_t, *d_value_t;   /* of the group, transposed */
+    float *mean, *statistics;     /* [CPU_BLOCK] for each block */
+    float *p, *ds, *operand;      /* [CPU_BLOCK, CPU_BLOCK] */
+    float *block;                 /* one more */
 } room;
 
 enum { ARRAYS = 10 };
@@ -98,13 +99,13 @@ static void prepare_head(const job *j, const room *w, int64_t b, int64_t k, int6
         float *mean = w->mean + n * CPU_BLOCK, *statistics = w->statistics + n * CPU_BLOCK;
         float *query = w->query + n * j->matrix, *d_result = w->d_result + n * j->matrix,
               *block = loaded(j, w, query);
-        load(j, block, CPU_QUERY, q, n, a->scale);
+        load(j, block, CPU_QUERY, q, n, a->scale * cpu_log2_e);
         both_ways(j, block, query, w->query_t + n * j->matrix);
         block = loaded(j, w, d_result);
         load(j, block, CPU_D_RESULT, d, n, 1);
         both_ways(j, block, d_result, w->d_result_t + n * j->matrix);
         for (int64_t i = 0; i < CPU_BLOCK; i++)
-            statistics[i] = i < positions(j, n) ? s[n * CPU_BLOCK + i] : INFINITY;
+            statistics[i] = i < positions(j, n) ? s[n * CPU_BLOCK + i] * cpu_log2_e : INFINITY;
         j->r->v->dot_block(mean, block, y + n * CPU_BLOCK, a->size, y_stride, positions(j, n));
     }
     memset(w->d_query, 0, (size_t)(j->blocks * j->matrix) * sizeof(float));
@@ -119,9 +120,9 @@ static void scores(const job *j, const room *w, int64_t key, int64_t query) {
         w->d_result + query * j->matrix, w->ds, false, key == query ? CPU_TRIANGLE_C : CPU_NO_TRIANGLE};
     ane_cpu_block_multiply(&j->operands, &s);
     if (key == query) ane_cpu_block_mask(w->p);
-    v->exp_block(w->p, CPU_BLOCK, w->statistics + query * CPU_BLOCK);
+    v->exp_block(w->p, key == query, w->statistics + query * CPU_BLOCK);
     ane_cpu_block_multiply(&j->operands, &dp);
-    v->softmax_gradient_block(w->ds, w->p, CPU_BLOCK, w->mean + query * CPU_BLOCK);
+    v->softmax_gradient_block(w->ds, w->p, key == query, w->mean + query * CPU_BLOCK);
 }
 
 static void add_block(const job *j, const room *w, int64_t key, int64_t query) {
@@ -154,10 +155,10 @@ static void store(
 }
 
 static void store_transposed(
-    const job *j, const room *w, cpu_attention_view which, float *head, const float *t) {
+    const job *j, const room *w, cpu_attention_view which, float *head, const float *t, float scale) {
     for (int64_t n = 0; n < j->blocks; n++) {
         j->r->v->transpose(w->block, CPU_BLOCK, t + n * j->matrix, j->size, CPU_BLOCK, j->size);
-        store(j, which, head, n, w->block, 1);
+        store(j, which, head, n, w->block, scale);
     }
 }
 
@@ -173,8 +174,8 @@ static void run_group(const job *j, const room *w, int64_t unit) {
             store(j, CPU_D_QUERY, cpu_head(a, j->r, CPU_D_QUERY, b, k, r), n, w->d_query + n * j->matrix,
                 a->scale);
     }
-    store_transposed(j, w, CPU_D_KEY, cpu_head(a, j->r, CPU_D_KEY, b, k, 0), w->d_key_t);
-    store_transposed(j, w, CPU_D_VALUE, cpu_head(a, j->r, CPU_D_VALUE, b, k, 0), w->d_value_t);
+    store_transposed(j, w, CPU_D_KEY, cpu_head(a, j->r, CPU_D_KEY, b, k, 0), w->d_key_t, cpu_ln_2);
+    store_transposed(j, w, CPU_D_VALUE, cpu_head(a, j->r, CPU_D_VALUE, b, k, 0), w->d_value_t, 1);
 }
 
 static void run_part(void *context, int64_t begin, int64_t end) {
@@ -194,7 +195,7 @@ bool ane_cpu_run_attention_gradient(const void *data, const cpu_run *r, ane_erro
     const cpu_attention *a = data;
     job j = {.a = a,
         .r = r,
-        .operands = ane_cpu_operands(r, a->bf16),
+        .operands = ane_cpu_operands(r, a),
         .size = cpu_padded_size(a),
         .blocks = cpu_blocks(a->length)};
     j.matrix = j.size * CPU_BLOCK;

@@ -62,6 +62,10 @@ enum { CPU_SCALAR_A = 1, CPU_SCALAR_B = 2 };
 typedef void cpu_map_fn(
     float *restrict d, const float *a, const float *b, const float *c, float p, int64_t n);
 
+/* c [m, n] (+)= a [m, k] b [k, n], element (i, p) of a at a[i * am + p * ak], rows of b and c `ld` apart. */
+typedef void cpu_product_fn(int64_t m, int64_t n, int64_t k, const float *a, int64_t am, int64_t ak,
+    const float *b, float *c, int64_t ld, bool add);
+
 typedef struct cpu_vectors {
     const char *name; /* "avx512" */
     /* Binary operations exist for every set of scalar operands but both; others at 0 alone. */
@@ -79,20 +83,18 @@ typedef struct cpu_vectors {
     void (*exp_sum_to)(float *restrict d, const float *x, const float *shift, float *restrict sum, int64_t n);
     void (*round_f16)(float *x, int64_t n); /* to the nearest fp16, kept as fp32 */
     void (*transpose)(float *restrict d, int64_t ldd, const float *restrict x, int64_t ldx, int64_t rows,
-        int64_t columns); /* d[j, i] = x[i, j] */
-    /* c [m, n] (+)= a [m, k] b [k, n], element (i, p) of a at a[i * am + p * ak], rows of b and c `ld` apart; m a
-     * multiple of 4, n of 16. */
-    void (*product)(int64_t m, int64_t n, int64_t k, const float *a, int64_t am, int64_t ak, const float *b,
-        float *c, int64_t ld, bool add);
-    /* Columns of s [rows, 64] as softmax goes on: `highest` so far and `sum` of exponentials are updated, s becomes
-     * exp(s - highest), factor exp(highest before - highest now). */
-    void (*softmax_block)(float *restrict s, int64_t rows, float *restrict highest, float *restrict sum,
+        int64_t columns);    /* d[j, i] = x[i, j] */
+    cpu_product_fn *product; /* m a multiple of 4, n of 16 */
+    /* Blocks [64, 64]. In those on the diagonal rows 16 q to 16 q + 15 are zeros before column 16 q, whatever was there.
+     * Columns of s as softmax goes on: `highest` so far and `sum` of powers are updated, s becomes 2^(s - highest), factor
+     * 2^(highest before - highest now). */
+    void (*softmax_block)(float *restrict s, bool diagonal, float *restrict highest, float *restrict sum,
         float *restrict factor);
-    /* s [rows, 64] = exp(s - shift[column]) */
-    void (*exp_block)(float *restrict s, int64_t rows, const float *restrict shift);
-    /* d [rows, 64] = p (d - mean[column]) */
+    /* s = 2^(s - shift[column]) */
+    void (*exp_block)(float *restrict s, bool diagonal, const float *restrict shift);
+    /* d = p (d - mean[column]) */
     void (*softmax_gradient_block)(
-        float *restrict d, const float *restrict p, int64_t rows, const float *restrict mean);
+        float *restrict d, const float *restrict p, bool diagonal, const float *restrict mean);
     /* Positions [0, n) of the head at `x` ([size] rows, `stride` apart), times `scale`: to [rows, 64], zeros elsewhere. */
     void (*load_block)(float *restrict to, int64_t rows, const float *restrict x, int64_t size,
         int64_t stride, int64_t n, float scale);
