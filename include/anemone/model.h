@@ -145,7 +145,7 @@ typedef enum ane_recompute {
     ANE_RECOMPUTE_NONE, /* element-wise operations alone */
     ANE_RECOMPUTE_ATTENTION, /* attention, too: nothing of the length of a sequence squared is kept on any device */
     ANE_RECOMPUTE_BLOCK, /* whole blocks: only what stands between them is kept */
-    ANE_RECOMPUTE_GRADIENTS, /* and gradients: one block's are kept, and every use of them runs the way back again */
+    ANE_RECOMPUTE_GRADIENTS, /* and gradients: one tensor's are kept, and every use of them runs the way back again */
 } ane_recompute;
 const char *ane_recompute_name(ane_recompute recompute); /* "none", "attention", "block", "gradients" */
 bool ane_recompute_from_name(ane_recompute *recompute, const char *name, ane_error *e);
@@ -180,8 +180,8 @@ typedef struct ane_network_timers {
 } ane_network_timers;
 
 /* A store for the gradients of a model: laid out like its weights, or, where placement->recompute is
- * ANE_RECOMPUTE_GRADIENTS, like those of a model with one block, which all blocks use in turn. Zeros. `placement` NULL: all
- * are kept. */
+ * ANE_RECOMPUTE_GRADIENTS, like those of a model with one block, whose tensors all lie in one place: the weights of all
+ * blocks use it in turn. Zeros. `placement` NULL: all are kept. */
 ane_weights *ane_gradients_new(const ane_model_config *c, const ane_placement *placement, ane_error *e);
 /* `gradients` (of ane_gradients_new with the same placement) is added to by every backward; NULL: evaluation only. Both must
  * outlive the network. `placement` NULL: ANE_PLACE_BEST for all. More tokens in a sequence than the model's max_seq are refused. */
@@ -198,8 +198,8 @@ void ane_network_clear_gradients(ane_network *n);
 /* Uses gradients of the weights [begin, end), as counted in the store of weights; the first is at `g`. */
 typedef void ane_gradient_user(void *context, int64_t begin, int64_t end, const float *g);
 /* Every gradient of the last ane_network_loss, whose `tokens` these are, once: all in one go where they are kept; else the
- * way back is run, and each block's are there during one call alone. The user may change the weights that it is given the
- * gradients of; after that the next loss comes before other gradients. */
+ * way back is run, and each tensor's (of the embedding and the head some rows') are there during one call alone. The user may
+ * change the weights that it is given the gradients of; after that the next loss comes before other gradients. */
 bool ane_network_gradients(
     ane_network *n, const int32_t *tokens, ane_gradient_user *use, void *context, ane_error *e);
 /* Of each tensor of the gradients, as it was formed last, the sum of squares; NaN where forming it did not

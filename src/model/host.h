@@ -40,7 +40,8 @@ typedef struct ane_product {
     ane_buffer *value;        /* otherwise: the gradient itself */
     float *gradient;          /* where it goes */
     const float *weight;      /* whose gradient it is */
-    bool continues;           /* another of the same copy has gone there before */
+    int64_t count;            /* numbers in it */
+    bool continues;           /* the one before this is of the same weight */
     int threads;
     const struct ane_packed_kernel *kernel; /* NULL: the library's product */
     void *packed;         /* room for right, packed: ane_product_room bytes, aligned to 64 */
@@ -48,7 +49,8 @@ typedef struct ane_product {
     double *squares;      /* NULL, or where the sum of squares of the gradient goes: NaN when not known */
     double *blocks;       /* room for ane_product_blocks of them; NULL: it is not known */
 } ane_product;
-int64_t ane_product_room(const ane_product *p, int64_t rows); /* for so many rows of it at a time */
+/* Whole, and, unless that is 0, so many rows of it at a time; the last may be fewer, and need more than those before. */
+int64_t ane_product_room(const ane_product *p, int64_t rows);
 int64_t ane_product_blocks(const ane_product *p);
 /* gradient = the product, or with `add` gradient += the product. staging[2] as for ane_floats_open, each as large as the
  * largest operand that needs it. */

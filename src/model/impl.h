@@ -26,6 +26,8 @@ bool ane_weights_allocate(ane_weights *w, ane_error *e);
 
 /* The shape whose layout ane_gradients_new has. */
 ane_model_config ane_gradients_config(const ane_model_config *c, const ane_placement *placement);
+/* Where gradients that are not kept take turns; *count: how many floats there is room for. */
+float *ane_gradients_place(const ane_weights *g, int64_t *count);
 
 /* The master copy of a parameter of block `layer`, and of the head, whatever `layer` is; `store` is an
  * ane_weights. */

@@ -95,25 +95,27 @@ static bool backward_norm(ane_network *n, int k, ane_error *e) {
     const ane_host_norms *h = &n->norms;
     return ane_copy_floats(h->x, ane_network_x(n, k), e) && ane_copy_floats(h->d_normed, h->device_d, e) &&
            ane_stage_forward(h->stage, k, e) && ane_stage_backward(h->stage, k, e) &&
-           ane_stage_products(h->stage, k, n->adds, n->staging, e) &&
            ane_add_floats(ane_network_d(n, k), ane_network_d(n, k + 1), h->d_x, n->staging[0], n->threads, e);
 }
 
 bool ane_network_backward_segment(ane_network *n, int k, double *mark, ane_error *e) {
-    ane_stage *s = n->stages[k % n->n_halves];
-    int copy = k / n->n_halves;
-    if (!ane_network_backward_stage(n, s, copy, e)) return false;
+    if (!ane_network_backward_stage(n, n->stages[k % n->n_halves], k / n->n_halves, e)) return false;
     ane_network_lap(mark, &n->timers.backward);
     if (n->norms.stage && !backward_norm(n, k, e)) return false;
     ane_network_lap(mark, &n->timers.norms);
-    bool ok = ane_network_products(n, s, copy, n->adds, e);
+    return true;
+}
+
+static bool segment_products(ane_network *n, int k, double *mark, ane_error *e) {
+    bool ok = (!n->norms.stage || ane_stage_products(n->norms.stage, k, n->adds, n->staging, e)) &&
+              ane_network_products(n, n->stages[k % n->n_halves], k / n->n_halves, n->adds, e);
     ane_network_lap(mark, &n->timers.products);
     return ok;
 }
 
 static bool backward(ane_network *n, const int32_t *tokens, double *mark, ane_error *e) {
     for (int k = n->n_segments - 1; k >= 0; k--)
-        if (!ane_network_backward_segment(n, k, mark, e)) return false;
+        if (!ane_network_backward_segment(n, k, mark, e) || !segment_products(n, k, mark, e)) return false;
     if (n->products_beside && !ane_beside_finish(&n->beside, e)) return false;
     ane_network_lap(mark, &n->timers.backward);
     bool ok = scatter(n, tokens, e);

@@ -44,7 +44,7 @@ struct ane_network {
     float *staging[2];        /* where buffers are converted; NULL when the device takes fp32 */
     float *beside_staging[2]; /* the same for products beside */
     ane_beside beside;
-    bool keeps_gradients; /* else each block's are formed again for each use (network_gradients.c) */
+    bool keeps_gradients; /* else they are formed again for each use (network_gradients.c) */
     int32_t
         table_rows; /* of the embedding's and the head's gradient that are then there at a time; all: vocab_size */
     bool tables_formed; /* since the last loss */
@@ -64,7 +64,7 @@ void ane_network_lap(double *mark, double *timer);
 /* A copy's backward, when there is room for what it makes; then its products: now, or beside what comes next. */
 bool ane_network_backward_stage(ane_network *n, ane_stage *s, int copy, ane_error *e);
 bool ane_network_products(ane_network *n, ane_stage *s, int copy, bool add, ane_error *e);
-/* d[k+1] to d[k] and the gradients of segment k's weights. */
+/* d[k+1] to d[k], and all that the gradients of segment k's weights are formed from. */
 bool ane_network_backward_segment(ane_network *n, int k, double *mark, ane_error *e);
 
 /* What d[0] adds to rows [first, first + rows) of the embedding's gradient, which are at `table`; by how much the sum of their

@@ -234,7 +234,7 @@ static bool place(ane_network *n, const ane_placement *asked, ane_error *e) {
     bool halves = n->gradients && n->placement.norms_backward == ANE_PLACE_HOST;
     n->n_halves = halves ? ANE_HALVES : 1;
     n->n_segments = n->n_halves * n->weights->config.n_layers;
-    n->keeps_gradients = n->placement.recompute != ANE_RECOMPUTE_GRADIENTS;
+    n->keeps_gradients = !n->gradients || n->placement.recompute != ANE_RECOMPUTE_GRADIENTS;
     n->products_beside =
         n->gradients && n->keeps_gradients && n->placement.dw == ANE_PLACE_HOST && c->runs_beside_host;
     if (n->products_beside && !ane_beside_init(&n->beside, e)) return false;

@@ -112,8 +112,14 @@ static ane_packed_product packed_product(const ane_product *p, rows r, const flo
 
 int64_t ane_product_room(const ane_product *p, int64_t n) {
     if (!p->kernel || !p->how->is_product) return 0;
-    const ane_packed_product product = packed_product(p, (rows){0, n < p->how->m ? n : p->how->m}, NULL);
-    return ane_packed_room(&product, p->threads);
+    const int64_t m = p->how->m, parts[] = {m, n < m ? n : m, n > 0 ? m % n : 0};
+    int64_t most = 0;
+    for (int i = 0; i < 3; i++) {
+        const ane_packed_product product = packed_product(p, (rows){0, parts[i]}, NULL);
+        const int64_t room = parts[i] > 0 ? ane_packed_room(&product, p->threads) : 0;
+        if (room > most) most = room;
+    }
+    return most;
 }
 
 int64_t ane_product_blocks(const ane_product *p) {

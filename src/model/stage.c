@@ -187,27 +187,36 @@ static bool bind_kernel(
     return *binding && bind_weights(*binding, k, copy, m, e) && bind_buffers(s, *binding, k, copy, e);
 }
 
+static bool find_product(
+    ane_stage *s, int copy, const mil_param_grad *how, ane_product *p, const masters *m, ane_error *e) {
+    p->how = how;
+    p->squares = &s->squares[p - s->products];
+    *p->squares = NAN; /* nothing is known before the first step */
+    p->weight = m->param(m->weights, copy, how->param, &p->count);
+    p->gradient = m->param(m->gradients, copy, how->param, &p->count);
+    if (how->is_product) {
+        p->left = find(s, copy, how->left);
+        p->right = find(s, copy, how->right);
+    } else {
+        p->value = find(s, copy, how->value);
+    }
+    if (p->gradient && (how->is_product ? p->left && p->right : p->value != NULL)) return true;
+    return ane_fail(e, ANE_ERROR_ARGUMENT, how->param, "No buffer holds what its gradient is formed from.");
+}
+
+/* Those of one parameter follow each other: behind the last its gradient is complete. */
 static bool find_products(ane_stage *s, int copy, const masters *m, ane_error *e) {
-    int n = s->gradient->n_param_grads;
-    for (int i = 0; i < n; i++) {
-        const mil_param_grad *how = &s->gradient->param_grads[i];
-        ane_product *p = &s->products[copy * n + i];
-        int64_t count = 0;
-        p->how = how;
-        p->squares = &s->squares[copy * n + i];
-        *p->squares = NAN; /* nothing is known before the first step */
-        p->weight = m->param(m->weights, copy, how->param, &count);
-        p->gradient = m->param(m->gradients, copy, how->param, &count);
-        for (int k = 0; k < i; k++) p->continues |= s->products[copy * n + k].gradient == p->gradient;
-        if (how->is_product) {
-            p->left = find(s, copy, how->left);
-            p->right = find(s, copy, how->right);
-        } else {
-            p->value = find(s, copy, how->value);
+    const int n = s->gradient->n_param_grads;
+    const mil_param_grad *how = s->gradient->param_grads;
+    ane_product *p = s->products + (int64_t)copy * n;
+    for (int first = 0; first < n; first++) {
+        bool continues = false;
+        for (int k = 0; k < first; k++) continues |= strcmp(how[k].param, how[first].param) == 0;
+        for (int i = first; i < n && !continues; i++) {
+            if (strcmp(how[i].param, how[first].param) != 0) continue;
+            p->continues = i > first;
+            if (!find_product(s, copy, &how[i], p++, m, e)) return false;
         }
-        if (!p->gradient || !(how->is_product ? p->left && p->right : p->value != NULL))
-            return ane_fail(
-                e, ANE_ERROR_ARGUMENT, how->param, "No buffer holds what its gradient is formed from.");
     }
     return true;
 }
@@ -228,11 +237,10 @@ static bool pack_products(ane_stage *s, ane_error *e) {
     const ane_packed_kernel *kernel =
         ane_packed_kernel_find(c->precision == ANE_BF16, *c->products ? c->products : NULL);
     int64_t room = 0, blocks = 0;
-    const int64_t rows[] = {INT64_MAX, s->options.rows ? s->options.rows : INT64_MAX};
     for (int i = 0; i < n; i++) {
         s->products[i].kernel = kernel;
         s->products[i].threads = s->options.threads;
-        for (int k = 0; k < 2; k++) room = larger(room, ane_product_room(&s->products[i], rows[k]));
+        room = larger(room, ane_product_room(&s->products[i], s->options.rows));
         blocks = larger(blocks, ane_product_blocks(&s->products[i]));
     }
     if (room == 0) return true;
@@ -280,11 +288,23 @@ bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2
     return true;
 }
 
-bool ane_stage_product_rows(ane_stage *s, int copy, const char *param, int64_t first, int64_t rows,
+bool ane_stage_use_products(
+    ane_stage *s, int copy, ane_stage_user *use, void *context, float *const staging[2], ane_error *e) {
+    int n = s->gradient->n_param_grads;
+    for (int i = 0; i < n; i++) {
+        const ane_product *p = &s->products[copy * n + i];
+        if (!ane_product_form(p, p->continues, staging, e)) return false;
+        if (i + 1 == n || !p[1].continues) use(context, p->weight, p->count, p->gradient);
+    }
+    return true;
+}
+
+bool ane_stage_product_rows(ane_stage *s, int copy, const char *param, int64_t first, int64_t rows, float *to,
     float *const staging[2], ane_error *e) {
     int n = s->gradient->n_param_grads;
     for (int i = 0; i < n; i++) {
         ane_product p = s->products[copy * n + i];
+        p.gradient = to;
         p.right_is_packed = false; /* what was packed for the one before may be long gone */
         if (strcmp(p.how->param, param) == 0 &&
             !ane_product_form_rows(&p, first, rows, p.continues, staging, e))

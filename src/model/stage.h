@@ -44,8 +44,12 @@ bool ane_stage_backward(ane_stage *s, int copy, ane_error *e);
 /* Form the parameter gradients of a copy whose backward ran last (beside: last but one), in place of what the store holds,
  * or with `add` added to it. */
 bool ane_stage_products(ane_stage *s, int copy, bool add, float *const staging[2], ane_error *e);
-/* Of one parameter, rows [first, first + rows), which begin where its gradient would; a gradient that the device forms is whole. */
-bool ane_stage_product_rows(ane_stage *s, int copy, const char *param, int64_t first, int64_t rows,
+/* The same one after the other: each is complete, and its own, during one call of `use`; so all may be in one place. */
+typedef void ane_stage_user(void *context, const float *weight, int64_t count, const float *gradient);
+bool ane_stage_use_products(
+    ane_stage *s, int copy, ane_stage_user *use, void *context, float *const staging[2], ane_error *e);
+/* Of one parameter, rows [first, first + rows), to `to`; a gradient that the device forms is whole. */
+bool ane_stage_product_rows(ane_stage *s, int copy, const char *param, int64_t first, int64_t rows, float *to,
     float *const staging[2], ane_error *e);
 /* squares[t] = the sum of squares of weight t's gradient for those that the stage forms, NaN where a product did not give it. */
 void ane_stage_squares(const ane_stage *s, const ane_weights *weights, double *squares);

@@ -10,8 +10,14 @@
 #include <sys/mman.h>
 
 enum { ALIGN_FLOATS = 16, ALIGN_BYTES = 64, HUGE_PAGE = 2 << 20 };
+/* The least that gradients in turn have: rows of a table for which it pays to pack what they are multiplied with. */
+enum { SHARED_BYTES = 4 << 20 };
 
 /* ---- layout -------------------------------------------------------------------------------------------- */
+
+static int64_t aligned(int64_t floats) {
+    return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+}
 
 static void add_tensor(ane_weights *w, const char *name, int32_t rank, int64_t rows, int64_t columns,
     int32_t layer, bool decays) {
@@ -24,7 +30,7 @@ static void add_tensor(ane_weights *w, const char *name, int32_t rank, int64_t r
     t->count = rows * columns;
     t->layer = layer;
     t->decays = decays;
-    w->count += (t->count + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    w->count += aligned(t->count);
 }
 
 static void add_tensors(ane_weights *w) {
@@ -97,9 +103,32 @@ ane_model_config ane_gradients_config(const ane_model_config *c, const ane_place
     return shape;
 }
 
+/* The one block's tensors in one place, which some rows of a table may use, too. */
+static void share_place(ane_weights *g) {
+    ane_tensor_info *block = &g->tensors[1], *behind = block + ANE_BLOCK_PARAMS;
+    int64_t place = SHARED_BYTES / (int64_t)sizeof(float);
+    for (int i = 0; i < ANE_BLOCK_PARAMS; i++) {
+        if (block[i].count > place) place = block[i].count;
+        block[i].offset = block->offset;
+    }
+    const int64_t shift = block->offset + aligned(place) - behind->offset;
+    for (ane_tensor_info *t = behind; t < g->tensors + g->n_tensors; t++) t->offset += shift;
+    g->count += shift;
+}
+
+float *ane_gradients_place(const ane_weights *g, int64_t *count) {
+    const ane_tensor_info *block = &g->tensors[1];
+    *count = block[ANE_BLOCK_PARAMS].offset - block->offset;
+    return g->data + block->offset;
+}
+
 ane_weights *ane_gradients_new(const ane_model_config *c, const ane_placement *placement, ane_error *e) {
     const ane_model_config shape = ane_gradients_config(c, placement);
-    return ane_weights_new(&shape, e);
+    ane_weights *g = ane_weights_layout(&shape, e);
+    if (g && placement && placement->recompute == ANE_RECOMPUTE_GRADIENTS) share_place(g);
+    if (g && ane_weights_allocate(g, e)) return g;
+    ane_weights_free(g);
+    return NULL;
 }
 
 void ane_weights_free(ane_weights *w) {
@@ -144,7 +173,7 @@ float *ane_weights_final_norm(const ane_weights *w) {
     return w->data + w->tensors[w->n_tensors - (w->config.tied ? 1 : 2)].offset;
 }
 
-/* Gradients that are not kept have one block for all. */
+/* Gradients that are not kept have one block for all, and one place for all of a block. */
 float *ane_block_master(const void *store, int layer, const char *name, int64_t *count) {
     const ane_weights *w = store;
     return ane_weights_layer(w, layer % w->config.n_layers, name, count);

@@ -22,14 +22,14 @@ static const ane_model_config small = {.dim = 32,
     .rope_theta = 10000,
     .bos_id = -1,
     .eos_id = -1};
-/* A table of three parts: 8 MiB are 8,192 rows of 256. */
+/* A table of five parts: 4 MiB are 4,096 rows of 256. */
 static const ane_model_config wide = {.dim = 256,
     .hidden_dim = 48,
     .n_layers = 1,
     .n_heads = 2,
     .n_kv_heads = 1,
     .head_dim = 16,
-    .vocab_size = 2 * 8192 + 77,
+    .vocab_size = 4 * 4096 + 77,
     .max_seq = 16,
     .norm_eps = 1e-5f,
     .rope_theta = 10000,
@@ -254,6 +254,22 @@ static void test_half_updated(void **state) {
     assert_true(half > 0 && half < failed && failed < CALLS);
 }
 
+/* The table, one matrix of a block, the final norm: no more than that. */
+static void test_room(void **state) {
+    (void)state;
+    ane_error e = {0};
+    ane_model_config c;
+    assert_ok(ane_model_preset(&c, "stories110m", &e), &e);
+    const ane_placement again = {.recompute = ANE_RECOMPUTE_GRADIENTS};
+    ane_weights *g = ane_gradients_new(&c, &again, &e);
+    assert_ok(g != NULL, &e);
+    assert_int_equal(g->count, (int64_t)c.vocab_size * c.dim + (int64_t)c.hidden_dim * c.dim + c.dim);
+    assert_ptr_equal(
+        ane_weights_layer(g, 0, "input_layernorm", NULL), ane_weights_layer(g, 0, "mlp.down_proj", NULL));
+    assert_ptr_equal(ane_weights_final_norm(g), g->data + g->count - c.dim);
+    ane_weights_free(g);
+}
+
 /* One block's gradients instead of all. */
 static void test_shape(void **state) {
     (void)state;
@@ -271,6 +287,10 @@ static void test_shape(void **state) {
     e = (ane_error){0};
     assert_null(ane_network_new(d, w, kept, BATCH, SEQ, &again, &e));
     assert_error(&e, ANE_ERROR_ARGUMENT, "of the same model");
+    e = (ane_error){0};
+    ane_network *evaluation = ane_network_new(d, w, NULL, BATCH, SEQ, &again, &e);
+    assert_ok(evaluation != NULL, &e);
+    ane_network_free(evaluation);
     ane_weights_free(w);
     ane_weights_free(kept);
     ane_weights_free(one);
@@ -286,6 +306,7 @@ int main(void) {
         cmocka_unit_test(test_placements),
         cmocka_unit_test(test_skipped),
         cmocka_unit_test(test_half_updated),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_shape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
