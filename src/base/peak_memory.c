@@ -2,6 +2,7 @@
  * matrix and a vector does it. */
 #include "base/peak.h"
 
+#include "base/ask.h"
 #include "base/clock.h"
 #include "base/parallel.h"
 
@@ -60,14 +61,14 @@ typedef struct sum {
 /* Several streams: more of memory is under way at once than with one. Where `ahead` is not 0, a turn of each of them is asked for, so many
  * lines before it is read, then all of them are read, in that order: memory is slower when a compiler mixes the two. */
 static inline __attribute__((always_inline)) void sum_streams(
-    sum *s, int64_t begin, int64_t end, int streams, int64_t turn, int64_t ahead) {
+    sum *s, int64_t begin, int64_t end, int streams, int64_t turn, int64_t ahead, bool second) {
     line lanes[SUMS] = {{0}};
     uint64_t total = 0;
     int64_t each = (end - begin) / streams / turn * turn;
     for (int64_t i = 0; i < each; i += turn) {
         const line *x = s->x + begin + i;
         for (int64_t k = 0; ahead && k < streams; k++)
-            for (int64_t j = 0; j < turn; j++) __builtin_prefetch(x + k * each + ahead + j);
+            for (int64_t j = 0; j < turn; j++) ane_ask_for((const char *)(x + k * each + ahead + j), second);
         if (ahead) __asm__ volatile("" ::: "memory");
         for (int64_t k = 0; k < streams; k++)
             for (int64_t j = 0; j < turn; j += SUMS)
@@ -79,11 +80,14 @@ static inline __attribute__((always_inline)) void sum_streams(
 }
 
 static void sum_part(void *context, int64_t begin, int64_t end) {
-    sum_streams(context, begin, end, 4, 4, 0);
+    sum_streams(context, begin, end, 4, 4, 0, false);
 }
 
 static void sum_part_asking(void *context, int64_t begin, int64_t end) {
-    sum_streams(context, begin, end, 2, 8, 12);
+    if (ane_asks_second_cache())
+        sum_streams(context, begin, end, 2, 8, 16, true);
+    else
+        sum_streams(context, begin, end, 2, 8, 12, false);
 }
 
 static ane_range_fn *const ways[ANE_READER_WAYS] = {

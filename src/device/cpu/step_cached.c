@@ -1,6 +1,7 @@
 /* Attention of one new position behind a cache: a head at a time, its keys and values read once, as they lie. */
 #include "device/cpu/attention.h"
 
+#include "base/ask.h"
 #include "base/parallel.h"
 
 #include <stdio.h>
@@ -23,7 +24,8 @@ static const char *cache(const job *j, int which, int64_t group) {
 
 static void ask_for(const char *from, int64_t bytes) {
     enum { LINE = 64 };
-    for (int64_t at = 0; at < bytes; at += LINE) __builtin_prefetch(from + at);
+    const bool second = ane_asks_second_cache();
+    for (int64_t at = 0; at < bytes; at += LINE) ane_ask_for(from + at, second);
 }
 
 /* Scores of past keys. The next keys are asked for meanwhile, and as many values. */
