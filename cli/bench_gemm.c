@@ -56,9 +56,14 @@ static ane_gemm product_of(const bench *b, const weight *w, int64_t columns, dir
 }
 
 static ane_packed_product packed_product(const bench *b, const ane_gemm *g) {
-    return (ane_packed_product){b->kernel, g->m, g->n, g->k,
-        {g->a, g->transpose_a ? 1 : g->lda, g->transpose_a ? g->lda : 1}, NULL, g->c, g->ldc,
-        g->beta != 0 ? ANE_ADD : ANE_PUT, NULL, 0};
+    return (ane_packed_product){.kernel = b->kernel,
+        .m = g->m,
+        .n = g->n,
+        .k = g->k,
+        .a = {g->a, g->transpose_a ? 1 : g->lda, g->transpose_a ? g->lda : 1},
+        .c = g->c,
+        .ldc = g->ldc,
+        .store = g->beta != 0 ? ANE_ADD : ANE_PUT};
 }
 
 /* As the CPU device multiplies. ms: of packing where it comes first, of the product. */

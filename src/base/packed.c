@@ -109,12 +109,13 @@ void ane_packed_pack(const ane_packed_kernel *kernel, void *to, const ane_packed
 enum {
     STRIP = 288 << 10, /* bytes of A packed at once, on the stack */
     MOST_K = 1536,     /* so that a panel of any kernel fits a strip */
+    ACROSS = 4, /* panels that are packed on the way, of a transposed A: 12 rows each make whole lines */
 };
 
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
-    const void *b, int64_t k, float *c, int64_t ldc, bool add) {
+    const void *b, int64_t k, float *c, int64_t ldc, bool add, ane_packed_stream *next) {
     _Alignas(64) float whole[ANE_PACKED_SIDE * ANE_PACKED_SIDE];
-    block(a, b, k, whole, ANE_PACKED_SIDE, ANE_PUT);
+    block(a, b, k, whole, ANE_PACKED_SIDE, ANE_PUT, next);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j++) {
             float x = whole[i * ANE_PACKED_SIDE + j];
@@ -141,7 +142,7 @@ int64_t ane_packed_blocks(const ane_packed_kernel *kernel, int64_t m, int64_t n)
  * panels of A that are packed side by side; k, as long as a panel of A stays in the first cache.
  *
  * Memory is read in long runs, which the processor foresees: rows of A one panel after the other, each to its end; of a
- * transposed A, as many panels side by side as there is room for. */
+ * transposed A, as many panels side by side as there is room for, or as make whole lines where a kernel packs them on the way. */
 typedef struct cut {
     int64_t columns, k, panels, k_inner;
 } cut;
@@ -152,7 +153,7 @@ static cut cut_of(const ane_packed_product *p) {
     cut c = {.columns = ane_part_of(p->n, kernel->n_chunk, kernel->columns)};
     c.k = ane_part_of(p->k, ane_least(kernel->b_bytes / kernel->bytes / c.columns, MOST_K), kernel->k_step);
     c.k_inner = ane_part_of(c.k, along ? kernel->k_chunk : kernel->k_across, kernel->k_step);
-    c.panels = along ? 1 : STRIP / (c.k_inner * kernel->rows * kernel->bytes);
+    c.panels = along ? 1 : kernel->stream ? ACROSS : STRIP / (c.k_inner * kernel->rows * kernel->bytes);
     if (!along) c.k = c.k_inner;
     return c;
 }
@@ -175,20 +176,20 @@ static int64_t panel_at(const ane_packed_product *p, const part *s, int64_t row,
 
 /* A block whose products are complete with these: what it becomes is squared and added up on the way. Returns the sum. */
 static double last_block(const ane_packed_product *p, ane_packed_block *block, int64_t rows, int64_t columns,
-    const void *a, const void *b, int64_t k, float *c, ane_packed_store store) {
+    const void *a, const void *b, int64_t k, float *c, ane_packed_store store, ane_packed_stream *next) {
     const ane_packed_kernel *kernel = p->kernel;
     if (rows == kernel->rows && columns == kernel->columns) {
         _Alignas(64) float whole[ANE_PACKED_SIDE * ANE_PACKED_SIDE];
-        block(a, b, k, whole, ANE_PACKED_SIDE, ANE_PUT);
+        block(a, b, k, whole, ANE_PACKED_SIDE, ANE_PUT, next);
         return kernel->finish(c, p->ldc, whole, store);
     }
-    ane_packed_edge_block(block, rows, columns, a, b, k, c, p->ldc, store == ANE_ADD);
+    ane_packed_edge_block(block, rows, columns, a, b, k, c, p->ldc, store == ANE_ADD, next);
     return ane_packed_sum_of_squares(c, p->ldc, rows, columns);
 }
 
 /* The blocks of one panel of A: k numbers from the part's l-th on. */
-static void row_of_blocks(
-    const ane_packed_product *p, const part *s, int64_t row, int64_t l, int64_t k, const void *a) {
+static void row_of_blocks(const ane_packed_product *p, const part *s, int64_t row, int64_t l, int64_t k,
+    const void *a, ane_packed_stream *next) {
     const ane_packed_kernel *kernel = p->kernel;
     int64_t rows = ane_least(kernel->rows, p->m - row), panel = panel_bytes(kernel, p->k);
     const char *b = (const char *)p->b + l * kernel->columns * kernel->bytes;
@@ -201,11 +202,12 @@ static void row_of_blocks(
         float *c = p->c + row * p->ldc + column;
         int64_t columns = ane_least(kernel->columns, p->n - column);
         if (squares)
-            squares[column / kernel->columns] = last_block(p, block, rows, columns, a, from, k, c, store);
+            squares[column / kernel->columns] =
+                last_block(p, block, rows, columns, a, from, k, c, store, next);
         else if (rows == kernel->rows && columns == kernel->columns)
-            block(a, from, k, c, p->ldc, store);
+            block(a, from, k, c, p->ldc, store, next);
         else
-            ane_packed_edge_block(block, rows, columns, a, from, k, c, p->ldc, store == ANE_ADD);
+            ane_packed_edge_block(block, rows, columns, a, from, k, c, p->ldc, store == ANE_ADD, next);
     }
 }
 
@@ -224,23 +226,113 @@ static void strip(const ane_packed_product *p, const part *s) {
     pack_strip(p, s, a);
     for (int64_t i = s->row; i < s->last_row; i += p->kernel->rows)
         for (int64_t k = 0; k < s->k; k += s->k_inner)
-            row_of_blocks(p, s, i, s->l + k, ane_least(s->k_inner, s->k - k), a + panel_at(p, s, i, k));
+            row_of_blocks(p, s, i, s->l + k, ane_least(s->k_inner, s->k - k), a + panel_at(p, s, i, k), NULL);
+}
+
+/* Rows [row, last_row), columns up to `last`, in parts. */
+typedef struct walk {
+    const ane_packed_product *p;
+    cut cut;
+    int64_t row, last_row, last;
+} walk;
+
+static part part_at(const walk *w, int64_t first, int64_t l, int64_t row) {
+    return (part){first, ane_least(first + w->cut.columns, w->last), l, ane_least(w->cut.k, w->p->k - l), row,
+        ane_least(row + w->cut.panels * w->p->kernel->rows, w->last_row), w->cut.k_inner};
+}
+
+/* Rows first, then along k, then columns. False behind the last. */
+static bool next_part(const walk *w, part *s) {
+    if (s->last_row < w->last_row)
+        *s = part_at(w, s->first, s->l, s->last_row);
+    else if (s->l + s->k < w->p->k)
+        *s = part_at(w, s->first, s->l + s->k, w->row);
+    else if (s->last < w->last)
+        *s = part_at(w, s->last, 0, w->row);
+    else
+        return false;
+    return true;
+}
+
+/* What of A is packed while what is before it is multiplied: k numbers of a part, from its l-th on. */
+typedef struct batch {
+    part of;
+    int64_t l, k;
+} batch;
+
+static batch batch_at(const part *s, int64_t l) {
+    return (batch){*s, l, ane_least(s->k_inner, s->k - l)};
+}
+
+static bool next_batch(const walk *w, batch *a) {
+    bool same = a->l + a->k < a->of.k;
+    if (!same && !next_part(w, &a->of)) return false;
+    *a = batch_at(&a->of, same ? a->l + a->k : 0);
+    return true;
+}
+
+static int64_t batch_panel_bytes(const ane_packed_product *p, const batch *a) {
+    const ane_packed_kernel *kernel = p->kernel;
+    return kernel->rows * (is_along(p) ? kernel->row_bytes : round_up(a->k, kernel->k_step) * kernel->bytes);
+}
+
+static void pack_batch(const ane_packed_kernel *kernel, const ane_packed_stream *s, int64_t rows) {
+    for (int64_t i = 0; i < rows; i += kernel->rows)
+        kernel->pack_a(s->to + i / kernel->rows * s->panel_bytes, s->x + i * s->stride, s->stride,
+            s->k_stride, ane_least(kernel->rows, rows - i), s->k);
+}
+
+/* To be packed step by step; at once where there are no steps to take. */
+static ane_packed_stream stream_of(const ane_packed_product *p, const batch *a, char *to) {
+    const ane_packed_kernel *kernel = p->kernel;
+    int64_t rows = a->of.last_row - a->of.row;
+    ane_packed_stream s = {.to = to,
+        .x = p->a.x + a->of.row * p->a.stride + (a->of.l + a->l) * p->a.k_stride,
+        .stride = p->a.stride,
+        .k_stride = p->a.k_stride,
+        .k = a->k,
+        .panels = rows / kernel->rows,
+        .panel_bytes = batch_panel_bytes(p, a)};
+    s.left = rows % kernel->rows == 0 ? kernel->stream_steps(&s) : 0;
+    if (s.left == 0) pack_batch(kernel, &s, rows);
+    return s;
+}
+
+/* While a batch is multiplied the next one is packed. */
+static void multiply_streaming(const walk *w, part first) {
+    enum { BATCH = 40 << 10 }; /* bytes of ACROSS panels, or of one of rows */
+    const ane_packed_product *p = w->p;
+    const ane_packed_kernel *kernel = p->kernel;
+    _Alignas(64) char packed[2][BATCH];
+    batch a = batch_at(&first, 0), next = a;
+    ane_packed_stream stream = stream_of(p, &a, packed[0]);
+    kernel->stream(&stream);
+    bool more = true;
+    for (int turn = 0; more; turn = !turn, a = next) {
+        more = next_batch(w, &next);
+        if (more) stream = stream_of(p, &next, packed[!turn]);
+        const char *panel = packed[turn];
+        for (int64_t row = a.of.row; row < a.of.last_row; row += kernel->rows) {
+            row_of_blocks(p, &a.of, row, a.of.l + a.l, a.k, panel, more ? &stream : NULL);
+            panel += batch_panel_bytes(p, &a);
+        }
+        kernel->stream(&stream); /* what its blocks left of it */
+    }
 }
 
 /* Panels of A [begin, end), of B [left, right). */
 static void multiply_panels(
     const ane_packed_product *p, int64_t begin, int64_t end, int64_t left, int64_t right) {
     const ane_packed_kernel *kernel = p->kernel;
-    cut c = cut_of(p);
-    int64_t last_row = ane_least(end * kernel->rows, p->m), step = c.panels * kernel->rows,
-            last = ane_least(right * kernel->columns, p->n);
-    for (int64_t first = left * kernel->columns; first < last; first += c.columns)
-        for (int64_t l = 0; l < p->k; l += c.k)
-            for (int64_t row = begin * kernel->rows; row < last_row; row += step) {
-                part s = {first, ane_least(first + c.columns, last), l, ane_least(c.k, p->k - l), row,
-                    ane_least(row + step, last_row), c.k_inner};
-                strip(p, &s);
-            }
+    const walk w = {p, cut_of(p), begin * kernel->rows, ane_least(end * kernel->rows, p->m),
+        ane_least(right * kernel->columns, p->n)};
+    if (begin == end || left == right) return;
+    part s = part_at(&w, left * kernel->columns, 0, w.row);
+    if (kernel->stream)
+        multiply_streaming(&w, s);
+    else
+        do strip(p, &s);
+        while (next_part(&w, &s));
 }
 
 typedef struct shares {
@@ -294,6 +386,6 @@ void ane_packed_run_left(const ane_packed_product *given, const void *a) {
     const part s = all_of(&p);
     if (p.kernel->begin) p.kernel->begin();
     for (int64_t row = 0; row < p.m; row += p.kernel->rows)
-        row_of_blocks(&p, &s, row, 0, p.k, (const char *)a + panel_at(&p, &s, row, 0));
+        row_of_blocks(&p, &s, row, 0, p.k, (const char *)a + panel_at(&p, &s, row, 0), NULL);
     if (p.kernel->end) p.kernel->end();
 }

@@ -8,6 +8,8 @@ extern const ane_packed_kernel ane_packed_avx512, ane_packed_avx512bf16, ane_pac
 
 enum { ANE_PACKED_SIDE = 32 }; /* rows and columns of a block, at most */
 
+enum { ANE_PACKED_FEW_THREADS = 4 };
+
 static inline int64_t ane_least(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
@@ -46,7 +48,7 @@ double ane_packed_sum_of_squares(const float *c, int64_t ldc, int64_t rows, int6
 
 /* A block over the edge of C, by way of a whole one beside it. */
 void ane_packed_edge_block(ane_packed_block *block, int64_t rows, int64_t columns, const void *a,
-    const void *b, int64_t k, float *c, int64_t ldc, bool add);
+    const void *b, int64_t k, float *c, int64_t ldc, bool add, ane_packed_stream *next);
 
 /* All of A packed, for p->k numbers that no kernel cuts (ane_packed_kernel.slab), and the product of it with packed B. */
 int64_t ane_packed_left_bytes(const ane_packed_product *p);

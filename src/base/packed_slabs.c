@@ -7,10 +7,19 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-enum { FEW_THREADS = 4, MOST_PIECES = 512 };
+enum { MOST_PIECES = 512 };
 
-bool ane_packed_in_slabs(int threads) {
-    return threads <= FEW_THREADS;
+static bool are_few(int threads) {
+    return threads <= ANE_PACKED_FEW_THREADS;
+}
+
+static bool in_slabs(const ane_packed_product *p, int threads) {
+    return are_few(threads) && !p->kernel->shares_b;
+}
+
+bool ane_packed_takes_slabs(const ane_packed_product *p, int threads) {
+    enum { WIDE = 4 };
+    return in_slabs(p, threads) || (are_few(threads) && p->n > WIDE * p->m);
 }
 
 /* Columns and numbers along k of a slab of B. They do not depend on how many threads there are, nor do the sums. C is passed
@@ -197,8 +206,8 @@ static void run_many(const ane_packed_product *p, const ane_packed_source *b, vo
 int64_t ane_packed_slab_bytes(const ane_packed_product *p, int threads) {
     if (ane_packed_is_split(p)) return ane_packed_split_bytes(p, threads);
     slab s = slab_of(p);
-    return ane_packed_in_slabs(threads) ? cut_of(p, threads).bytes * threads
-                                        : ane_packed_bytes(p->kernel, s.columns, s.k);
+    return are_few(threads) ? cut_of(p, threads).bytes * threads
+                            : ane_packed_bytes(p->kernel, s.columns, s.k);
 }
 
 void ane_packed_run_slabs(
@@ -208,25 +217,24 @@ void ane_packed_run_slabs(
     if (ane_packed_is_split(&p))
         ane_packed_run_split(&p, b, room, threads);
     else
-        (ane_packed_in_slabs(threads) ? run_few : run_many)(&p, b, room, threads);
+        (are_few(threads) ? run_few : run_many)(&p, b, room, threads);
 }
 
 /* ---- whichever is faster ----------------------------------------------------------------------------------------------- */
 
 int64_t ane_packed_room(const ane_packed_product *p, int threads) {
-    return ane_packed_in_slabs(threads) ? ane_packed_slab_bytes(p, threads)
-                                        : ane_packed_bytes(p->kernel, p->n, p->k);
+    return in_slabs(p, threads) ? ane_packed_slab_bytes(p, threads) : ane_packed_bytes(p->kernel, p->n, p->k);
 }
 
 void ane_packed_prepare(const ane_packed_product *p, const ane_packed_source *b, void *room, int threads) {
-    if (!ane_packed_in_slabs(threads)) ane_packed_pack(p->kernel, room, b, p->n, p->k, threads);
+    if (!in_slabs(p, threads)) ane_packed_pack(p->kernel, room, b, p->n, p->k, threads);
 }
 
 void ane_packed_multiply(
     const ane_packed_product *given, const ane_packed_source *b, void *room, int threads) {
     ane_packed_product p = *given;
     p.b = room;
-    if (ane_packed_in_slabs(threads))
+    if (in_slabs(&p, threads))
         ane_packed_run_slabs(&p, b, room, threads);
     else
         ane_packed_run(&p, threads);

@@ -53,9 +53,9 @@ static void row_of_blocks(const ane_packed_small *p, const char *a, int64_t row,
         float *c = p->c + row * p->ldc + column;
         int64_t columns = ane_least(kernel->columns, p->n - column);
         if (rows == ROWS && columns == kernel->columns)
-            kernel->block(a, from, k, c, p->ldc, add ? ANE_ADD : ANE_PUT);
+            kernel->block(a, from, k, c, p->ldc, add ? ANE_ADD : ANE_PUT, NULL);
         else
-            ane_packed_edge_block(kernel->block, rows, columns, a, from, k, c, p->ldc, add);
+            ane_packed_edge_block(kernel->block, rows, columns, a, from, k, c, p->ldc, add, NULL);
     }
 }
 

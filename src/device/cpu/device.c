@@ -93,13 +93,6 @@ static bool choose_products(options *o, ane_error *e) {
                o->products, ane_precision_name(o->precision));
 }
 
-/* Without tiles oneDNN is as fast as our kernel for fp32 and needs no packing. Other libraries may be set up for another
- * processor, and whoever asks for a kernel gets it. */
-static bool packs_lonely(const options *o) {
-    return *o->products || (o->packed && o->packed->outruns_library) ||
-           strncmp(ane_gemm_library(), "oneDNN", 6) != 0;
-}
-
 static bool parse_options(options *o, const char *text, ane_error *e) {
     char copy[256];
     if (strlen(text) >= sizeof copy)
@@ -161,7 +154,6 @@ static ane_device *cpu_open(const char *text, ane_error *e) {
     d->base.ops = &ane_cpu_device;
     d->v = o.vectors;
     d->packed = o.packed;
-    d->packs_lonely = packs_lonely(&o);
     if (o.precision == ANE_BF16 || o.precision == ANE_INT8)
         d->pairs = ane_cpu_pairs(o.vectors, o.packed ? o.packed->name : NULL);
     d->late = o.late;

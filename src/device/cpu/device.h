@@ -24,7 +24,6 @@ struct cpu_device {
     ane_device base;
     const cpu_vectors *v;
     const ane_packed_kernel *packed; /* of products; NULL: the library's */
-    bool packs_lonely;               /* operands of single products are packed, too */
     const cpu_pairs *pairs;          /* NULL: none here */
     bool late;                       /* new weights come in with the change after theirs */
     bool profiles;                   /* every step of every kernel is timed */

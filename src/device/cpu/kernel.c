@@ -64,7 +64,6 @@ ane_kernel *ane_cpu_compile(ane_device *device, const mil_program *p, const mil_
     k->plan.copies_weights = ((cpu_device *)device)->late;
     k->plan.packed = ((cpu_device *)device)->packed;
     k->plan.pairs = ((cpu_device *)device)->pairs;
-    k->plan.packs_lonely = ((cpu_device *)device)->packs_lonely;
     k->plan.threads = ((cpu_device *)device)->threads;
     k->plan.arena = ane_arena_new();
     k->program = mil_program_clone(p, e);

@@ -12,9 +12,18 @@ static bool same_pack(const cpu_pack *a, const cpu_pack *b) {
            a->n == b->n && a->k == b->k;
 }
 
+static ane_packed_product product_of(const cpu_plan *plan, const cpu_gemm *g) {
+    return (ane_packed_product){.kernel = plan->packed,
+        .m = g->g.m,
+        .n = g->g.n,
+        .k = g->g.k,
+        .a = {NULL, g->g.transpose_a ? 1 : g->g.lda, g->g.transpose_a ? g->g.lda : 1}};
+}
+
 /* Or the product packs its own. */
 static bool shares_pack(const cpu_plan *plan, const cpu_gemm *g) {
-    return !plan->packs_lonely || !ane_packed_in_slabs(plan->threads) || g->small_storage >= 0;
+    const ane_packed_product p = product_of(plan, g);
+    return !ane_packed_takes_slabs(&p, plan->threads) || g->small_storage >= 0;
 }
 
 int32_t ane_cpu_packed_operand(cpu_lower *l, const cpu_gemm *g, const cpu_view *b) {
@@ -57,36 +66,19 @@ static int32_t only_reader(const cpu_plan *plan, int32_t storage) {
     return reader;
 }
 
-/* Give the product to the library, as its operand lies; false when its left operand is transposed, which the library is slow
- * at. */
-static bool give_to_library(cpu_node *product, const cpu_node *pack) {
-    cpu_gemm *g = product->data;
-    if (g->g.transpose_a) return false;
-    g->packed = NULL;
-    g->storage[1] = pack->in[0].storage;
-    product->in[1] = pack->in[0];
-    return true;
-}
-
-static ane_packed_product product_of(const cpu_gemm *g) {
-    return (ane_packed_product){.kernel = g->packed,
-        .m = g->g.m,
-        .n = g->g.n,
-        .k = g->g.k,
-        .a = {NULL, g->g.transpose_a ? 1 : g->g.lda, g->g.transpose_a ? g->g.lda : 1}};
-}
-
-/* Let a product pack a slab at a time, into what is needed of the room that the whole would have taken: many threads only
- * a long one. */
+/* Let a product pack a slab at a time, into what is needed of the room that the whole would have taken: where it does not do so
+ * anyway, only an operand that would fill the caches. */
 static bool pack_in_slabs(cpu_plan *plan, cpu_node *product, const cpu_node *pack) {
-    enum { LONG = 512 }; /* a shorter one is packed by all threads together in less time */
+    enum { LONG = 512, LARGE = 4 << 20 }; /* a shorter one is packed by all threads together in less time */
     cpu_gemm *g = product->data;
     const cpu_pack *p = pack->data;
     cpu_storage *room = &plan->storages[p->out];
-    const ane_packed_product whole = product_of(g);
+    const ane_packed_product whole = product_of(plan, g);
     int64_t bytes = ane_packed_slab_bytes(&whole, plan->threads);
     if (g->small_storage >= 0) return true; /* the small copy's product needs all of it */
-    if (!ane_packed_in_slabs(plan->threads) && (p->k < LONG || bytes >= room->bytes)) return true;
+    if (!ane_packed_takes_slabs(&whole, plan->threads) &&
+        (p->k < LONG || bytes >= room->bytes || (p->kernel->shares_b && room->bytes <= LARGE)))
+        return true;
     cpu_view *views = ane_arena_array(plan->arena, 4, sizeof *views);
     if (!views) return false;
     views[0] = product->in[0], views[1] = pack->in[0], views[2] = product->out[0], views[3] = pack->out[0];
@@ -102,7 +94,6 @@ bool ane_cpu_settle_lonely_packs(cpu_plan *plan) {
         cpu_node *n = &plan->nodes[i];
         int32_t reader = n->type == CPU_NODE_PACK ? only_reader(plan, n->out[0].storage) : -1;
         cpu_node *product = reader >= 0 ? &plan->nodes[reader] : NULL;
-        if (product && !plan->packs_lonely && give_to_library(product, n)) continue;
         if (product && !pack_in_slabs(plan, product, n)) return false;
         if (product && ((cpu_gemm *)product->data)->slabs) continue;
         plan->nodes[kept++] = *n;

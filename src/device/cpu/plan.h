@@ -111,7 +111,6 @@ typedef struct cpu_plan {
     bool copies_weights;             /* steps read staged copies, even where a copy is equal */
     const ane_packed_kernel *packed; /* what products run by; NULL: the library's */
     const cpu_pairs *pairs;          /* what attention in bf16 runs by; NULL: floats */
-    bool packs_lonely;               /* an operand that a single product reads, too */
     int threads;
     const mil_function *f;
     int32_t n_storages, storage_capacity;
