@@ -103,7 +103,8 @@ void ane_packed_run(const ane_packed_product *p, int threads);
 
 /* Where what another core has packed comes from there so slowly that packing B once for all products that read it takes longer
  * than packing it for each (kernel->shares_b is false), few threads pack what they need of it each for itself. Elsewhere they do
- * so for many more columns than rows: each then keeps all of A, and packs its own columns alone. */
+ * so for many more columns than rows: each then keeps all of A, and packs its own columns alone. (Many threads pack slabs of such
+ * a product together, so that its sums are the same.) */
 bool ane_packed_takes_slabs(const ane_packed_product *p, int threads);
 
 /* Bytes that p needs for slabs (its addresses do not count); aligned to 64. */

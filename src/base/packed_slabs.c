@@ -19,7 +19,7 @@ static bool in_slabs(const ane_packed_product *p, int threads) {
 
 bool ane_packed_takes_slabs(const ane_packed_product *p, int threads) {
     enum { WIDE = 4 };
-    return in_slabs(p, threads) || (are_few(threads) && p->n > WIDE * p->m);
+    return in_slabs(p, threads) || (p->kernel->shares_b && p->n > WIDE * p->m);
 }
 
 /* Columns and numbers along k of a slab of B. They do not depend on how many threads there are, nor do the sums. C is passed

@@ -187,10 +187,10 @@ typedef struct lonely {
     int threads;
 } lonely;
 
-/* Few threads pack in slabs what they do not share, or what is wide; all of them what is long, and large where they share it. */
+/* Few threads pack in slabs what they do not share; all of them what is wide, or long, and large where they share it. */
 static bool expects_slabs(const ane_packed_kernel *kernel, const lonely *l) {
     bool few = l->threads == 2, wide = l->n > 4 * 96, large = l->n * l->k * kernel->bytes > 4 << 20;
-    return (few && (!kernel->shares_b || wide)) || (l->k >= 512 && (large || !kernel->shares_b));
+    return (kernel->shares_b ? wide : few) || (l->k >= 512 && (large || !kernel->shares_b));
 }
 
 static void check_lonely(const char *products, const ane_packed_kernel *kernel, const lonely *l) {
@@ -224,6 +224,38 @@ static void test_lonely_operands(void **state) {
     }
 }
 
+/* The product of a lone operand, by so many threads. */
+static float *lone_result(const lonely *l, const char *products) {
+    char spec[96];
+    ane_error e = {0};
+    compare_run r;
+    snprintf(spec, sizeof spec, "cpu:threads=%d%s", l->threads, products);
+    mil_program *p = lone_product(l->transposed, l->n, l->k);
+    compare_prepare(&r, p, spec, 1, (compare_range){-1, 1});
+    assert_ok(ane_run(r.binding, NULL, &e), &e);
+    float *y = malloc(sizeof *y * (size_t)(96 * l->n));
+    assert_ok(ane_buffer_read_f32(r.buffers[COMPARE_PORTS], y, 96 * l->n, &e), &e);
+    compare_free(&r);
+    mil_program_free(p);
+    return y;
+}
+
+/* Few threads and many make the same bits of narrow products and wide, short and long. */
+static void test_threads_make_the_same_bits(void **state) {
+    (void)state;
+    static const char *const products[] = {",products=avx512", ",products=avx512bf16,precision=bf16"};
+    for (int variant = 0; variant < 16; variant++) {
+        const char *by = products[variant >> 3];
+        if (!ane_packed_kernel_find(variant >> 3, variant >> 3 ? "avx512bf16" : "avx512")) continue;
+        lonely l = {variant & 1, variant & 2 ? 500 : 70, variant & 4 ? 2500 : 330, 2};
+        float *two = lone_result(&l, by);
+        l.threads = 8;
+        float *eight = lone_result(&l, by);
+        assert_memory_equal(two, eight, sizeof *two * (size_t)(96 * l.n));
+        free(two), free(eight);
+    }
+}
+
 static void test_refused(void **state) {
     (void)state;
     static const char *const specs[][2] = {
@@ -246,6 +278,7 @@ int main(void) {
         cmocka_unit_test(test_small_copies_are_shared),
         cmocka_unit_test(test_shared_operands),
         cmocka_unit_test(test_lonely_operands),
+        cmocka_unit_test(test_threads_make_the_same_bits),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
