@@ -236,17 +236,25 @@ typedef struct walk {
     int64_t row, last_row, last;
 } walk;
 
+/* Of one panel along k where a kernel packs on the way, else of all that stays in the second cache. */
 static part part_at(const walk *w, int64_t first, int64_t l, int64_t row) {
-    return (part){first, ane_least(first + w->cut.columns, w->last), l, ane_least(w->cut.k, w->p->k - l), row,
-        ane_least(row + w->cut.panels * w->p->kernel->rows, w->last_row), w->cut.k_inner};
+    const ane_packed_kernel *kernel = w->p->kernel;
+    const cut *c = &w->cut;
+    int64_t left = ane_least(l / c->k * c->k + c->k, w->p->k) - l;
+    return (part){first, ane_least(first + c->columns, w->last), l,
+        ane_least(kernel->stream ? c->k_inner : c->k, left), row,
+        ane_least(row + c->panels * kernel->rows, w->last_row), c->k_inner};
 }
 
-/* Rows first, then along k, then columns. False behind the last. */
+/* Along k to where the second cache is full first, then rows, then further along k, then columns. False behind the last. */
 static bool next_part(const walk *w, part *s) {
-    if (s->last_row < w->last_row)
-        *s = part_at(w, s->first, s->l, s->last_row);
-    else if (s->l + s->k < w->p->k)
-        *s = part_at(w, s->first, s->l + s->k, w->row);
+    int64_t behind = s->l + s->k;
+    if (behind % w->cut.k != 0 && behind < w->p->k)
+        *s = part_at(w, s->first, behind, s->row);
+    else if (s->last_row < w->last_row)
+        *s = part_at(w, s->first, s->l / w->cut.k * w->cut.k, s->last_row);
+    else if (behind < w->p->k)
+        *s = part_at(w, s->first, behind, w->row);
     else if (s->last < w->last)
         *s = part_at(w, s->last, 0, w->row);
     else
@@ -254,68 +262,38 @@ static bool next_part(const walk *w, part *s) {
     return true;
 }
 
-/* What of A is packed while what is before it is multiplied: k numbers of a part, from its l-th on. */
-typedef struct batch {
-    part of;
-    int64_t l, k;
-} batch;
-
-static batch batch_at(const part *s, int64_t l) {
-    return (batch){*s, l, ane_least(s->k_inner, s->k - l)};
-}
-
-static bool next_batch(const walk *w, batch *a) {
-    bool same = a->l + a->k < a->of.k;
-    if (!same && !next_part(w, &a->of)) return false;
-    *a = batch_at(&a->of, same ? a->l + a->k : 0);
-    return true;
-}
-
-static int64_t batch_panel_bytes(const ane_packed_product *p, const batch *a) {
+/* A part to be packed step by step; at once where there are no steps to take. */
+static ane_packed_stream stream_of(const ane_packed_product *p, const part *s, char *to) {
     const ane_packed_kernel *kernel = p->kernel;
-    return kernel->rows * (is_along(p) ? kernel->row_bytes : round_up(a->k, kernel->k_step) * kernel->bytes);
-}
-
-static void pack_batch(const ane_packed_kernel *kernel, const ane_packed_stream *s, int64_t rows) {
-    for (int64_t i = 0; i < rows; i += kernel->rows)
-        kernel->pack_a(s->to + i / kernel->rows * s->panel_bytes, s->x + i * s->stride, s->stride,
-            s->k_stride, ane_least(kernel->rows, rows - i), s->k);
-}
-
-/* To be packed step by step; at once where there are no steps to take. */
-static ane_packed_stream stream_of(const ane_packed_product *p, const batch *a, char *to) {
-    const ane_packed_kernel *kernel = p->kernel;
-    int64_t rows = a->of.last_row - a->of.row;
-    ane_packed_stream s = {.to = to,
-        .x = p->a.x + a->of.row * p->a.stride + (a->of.l + a->l) * p->a.k_stride,
+    int64_t rows = s->last_row - s->row;
+    ane_packed_stream stream = {.to = to,
+        .x = p->a.x + s->row * p->a.stride + s->l * p->a.k_stride,
         .stride = p->a.stride,
         .k_stride = p->a.k_stride,
-        .k = a->k,
+        .k = s->k,
         .panels = rows / kernel->rows,
-        .panel_bytes = batch_panel_bytes(p, a)};
-    s.left = rows % kernel->rows == 0 ? kernel->stream_steps(&s) : 0;
-    if (s.left == 0) pack_batch(kernel, &s, rows);
-    return s;
+        .panel_bytes = panel_at(p, s, s->row + kernel->rows, 0)};
+    stream.left = rows % kernel->rows == 0 ? kernel->stream_steps(&stream) : 0;
+    if (stream.left == 0) pack_strip(p, s, to);
+    return stream;
 }
 
-/* While a batch is multiplied the next one is packed. */
-static void multiply_streaming(const walk *w, part first) {
-    enum { BATCH = 40 << 10 }; /* bytes of ACROSS panels, or of one of rows */
+/* While a part is multiplied the next one is packed. */
+static void multiply_streaming(const walk *w, part s) {
+    enum { PART = 40 << 10 }; /* bytes of ACROSS panels, or of one of rows */
     const ane_packed_product *p = w->p;
     const ane_packed_kernel *kernel = p->kernel;
-    _Alignas(64) char packed[2][BATCH];
-    batch a = batch_at(&first, 0), next = a;
-    ane_packed_stream stream = stream_of(p, &a, packed[0]);
+    _Alignas(64) char packed[2][PART];
+    part next = s;
+    ane_packed_stream stream = stream_of(p, &s, packed[0]);
     kernel->stream(&stream);
     bool more = true;
-    for (int turn = 0; more; turn = !turn, a = next) {
-        more = next_batch(w, &next);
+    for (int turn = 0; more; turn = !turn, s = next) {
+        more = next_part(w, &next);
         if (more) stream = stream_of(p, &next, packed[!turn]);
-        const char *panel = packed[turn];
-        for (int64_t row = a.of.row; row < a.of.last_row; row += kernel->rows) {
-            row_of_blocks(p, &a.of, row, a.of.l + a.l, a.k, panel, more ? &stream : NULL);
-            panel += batch_panel_bytes(p, &a);
-        }
+        for (int64_t row = s.row; row < s.last_row; row += kernel->rows)
+            row_of_blocks(
+                p, &s, row, s.l, s.k, packed[turn] + panel_at(p, &s, row, 0), more ? &stream : NULL);
         kernel->stream(&stream); /* what its blocks left of it */
     }
 }

@@ -8,7 +8,10 @@ extern const ane_packed_kernel ane_packed_avx512, ane_packed_avx512bf16, ane_pac
 
 enum { ANE_PACKED_SIDE = 32 }; /* rows and columns of a block, at most */
 
-enum { ANE_PACKED_FEW_THREADS = 4 };
+/* So few that each packs slabs of its own. */
+static inline bool ane_packed_by_few(int threads) {
+    return threads <= 4;
+}
 
 static inline int64_t ane_least(int64_t a, int64_t b) {
     return a < b ? a : b;

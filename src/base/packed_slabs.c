@@ -9,17 +9,13 @@
 
 enum { MOST_PIECES = 512 };
 
-static bool are_few(int threads) {
-    return threads <= ANE_PACKED_FEW_THREADS;
-}
-
 static bool in_slabs(const ane_packed_product *p, int threads) {
-    return are_few(threads) && !p->kernel->shares_b;
+    return ane_packed_by_few(threads) && !p->kernel->shares_b;
 }
 
 bool ane_packed_takes_slabs(const ane_packed_product *p, int threads) {
     enum { WIDE = 4 };
-    return in_slabs(p, threads) || (p->kernel->shares_b && p->n > WIDE * p->m);
+    return p->kernel->shares_b ? p->n > WIDE * p->m : ane_packed_by_few(threads);
 }
 
 /* Columns and numbers along k of a slab of B. They do not depend on how many threads there are, nor do the sums. C is passed
@@ -206,8 +202,8 @@ static void run_many(const ane_packed_product *p, const ane_packed_source *b, vo
 int64_t ane_packed_slab_bytes(const ane_packed_product *p, int threads) {
     if (ane_packed_is_split(p)) return ane_packed_split_bytes(p, threads);
     slab s = slab_of(p);
-    return are_few(threads) ? cut_of(p, threads).bytes * threads
-                            : ane_packed_bytes(p->kernel, s.columns, s.k);
+    return ane_packed_by_few(threads) ? cut_of(p, threads).bytes * threads
+                                      : ane_packed_bytes(p->kernel, s.columns, s.k);
 }
 
 void ane_packed_run_slabs(
@@ -217,7 +213,7 @@ void ane_packed_run_slabs(
     if (ane_packed_is_split(&p))
         ane_packed_run_split(&p, b, room, threads);
     else
-        (are_few(threads) ? run_few : run_many)(&p, b, room, threads);
+        (ane_packed_by_few(threads) ? run_few : run_many)(&p, b, room, threads);
 }
 
 /* ---- whichever is faster ----------------------------------------------------------------------------------------------- */

@@ -50,8 +50,7 @@ bool ane_packed_is_split(const ane_packed_product *p) {
 
 int64_t ane_packed_split_bytes(const ane_packed_product *p, int threads) {
     const ane_packed_product slab = slab_of(p);
-    return slab_bytes(&slab) * (threads <= ANE_PACKED_FEW_THREADS ? threads : 1) +
-           sum_bytes(p) * (parts_of(p) - 1);
+    return slab_bytes(&slab) * (ane_packed_by_few(threads) ? threads : 1) + sum_bytes(p) * (parts_of(p) - 1);
 }
 
 /* Parts of k times groups of columns are units, which threads take. */
@@ -85,7 +84,7 @@ static ane_packed_product sums_product(const work *w, int64_t part, int64_t grou
 
 static void multiply_slab(const ane_packed_product *p, const ane_packed_source *b, char *room, int threads) {
     ane_packed_product slab = *p;
-    if (threads > 1 || slab.kernel->stream) { /* all of them side by side */
+    if (threads > 1 || slab.kernel->stream) { /* side by side; A on the way, or strip by strip */
         slab.b = room;
         ane_packed_pack(slab.kernel, room, b, slab.n, slab.k, threads);
         ane_packed_run(&slab, threads);
@@ -183,8 +182,8 @@ void ane_packed_run_split(const ane_packed_product *p, const ane_packed_source *
         .slab_bytes = slab_bytes(&slab),
         .sum_bytes = sum_bytes(p),
         .slabs = room};
-    w.sums = w.slabs + w.slab_bytes * (threads <= ANE_PACKED_FEW_THREADS ? threads : 1);
-    if (threads <= ANE_PACKED_FEW_THREADS)
+    w.sums = w.slabs + w.slab_bytes * (ane_packed_by_few(threads) ? threads : 1);
+    if (ane_packed_by_few(threads))
         multiply_by_few(&w, threads);
     else
         for (int64_t part = 0; part < w.parts; part++) multiply_part(&w, part, 0, w.slabs, threads);
